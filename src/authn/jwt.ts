@@ -1,0 +1,114 @@
+import type { AuthRequest } from '../model/request.ts'
+import { failed, ok } from '../model/result.ts'
+import type { Result } from '../model/result.ts'
+import { bearerChallenge } from './bearer-challenge.ts'
+import { credentialReader } from './bearer-credential.ts'
+import type { KeySource } from './jwks-store.ts'
+import { allowedAlgorithm, verifyingKey } from './jws-signature.ts'
+import type { SignatureAlgorithm } from './jwk.ts'
+import { jwtBlock } from './jwt-block.ts'
+import type { JwtBlock } from './jwt-block.ts'
+import { claimsFault, identityOf } from './jwt-claims.ts'
+import { keySourceOf } from './jwt-keys.ts'
+import { maxTokenBytes, readJwt } from './jwt-token.ts'
+import type { JwtToken } from './jwt-token.ts'
+import { absent, authenticated, rejected, unavailable } from './method.ts'
+import type { Authenticator, CacheUse, Compiled, Method, MethodContext, Outcome } from './method.ts'
+import type { VerifiedToken } from './verified-tokens.ts'
+
+/** Signed tokens (RFC 7519) of one issuer. */
+export const jwt: Method<JwtBlock> = { kind: 'jwt', schema: jwtBlock, compile }
+
+function compile(block: JwtBlock, context: MethodContext): Result<Compiled<Authenticator>> {
+  const source = keySourceOf(block, context)
+  if (!source.ok) return failed(source.findings)
+  context.onRelease(source.value.value.release)
+  return ok({ value: authenticator(block, source.value.value, context), findings: source.value.findings })
+}
+
+function authenticator(block: JwtBlock, source: KeySource, { name, services }: MethodContext): Authenticator {
+  const reader = credentialReader(block.credential)
+  const judge = tokenJudge(block, source, name, services)
+  return {
+    name,
+    kind: 'jwt',
+    authenticate: (request: AuthRequest, signal) => {
+      const presented = reader.read(request)
+      switch (presented.kind) {
+        case 'absent':
+          return absent
+        case 'refused':
+          return rejected(presented.reason)
+        case 'credential':
+          return judge(presented.text, signal)
+      }
+    },
+    presented: reader.presented,
+    challenge: (error) => bearerChallenge(block.realm, error),
+    reads: reader.reads,
+  }
+}
+
+type TokenJudge = (text: string, signal: AbortSignal) => Outcome | Promise<Outcome>
+
+/** At once for tokens that were verified before and for those that need no key to be refused; else after the signature. */
+function tokenJudge(
+  block: JwtBlock,
+  source: KeySource,
+  method: string,
+  { clock, digest, jwks }: MethodContext['services'],
+): TokenJudge {
+  const rules = { ...block, maxAgeSeconds: block.maxAgeSeconds }
+  const places = { scopes: block.scopesClaim, groups: block.groupsClaim }
+
+  /** What is wrong with a token as such: asked of every token at every use, whatever a cache says of its signature. */
+  const refusal = (token: Pick<JwtToken, 'header' | 'claims'>): Outcome | SignatureAlgorithm => {
+    const { iss } = token.claims
+    if (typeof iss === 'string' && iss !== block.issuer) return absent // of an issuer that another method may serve
+    const fault = claimsFault(token, rules, clock.now())
+    if (fault !== undefined) return rejected(fault)
+    return allowedAlgorithm(token.header.alg, block.algorithms) ?? rejected('bad-credential')
+  }
+
+  const accept = (token: VerifiedToken, cache: CacheUse): Outcome => {
+    const verdict = refusal(token)
+    return typeof verdict === 'string' ? authenticated(identityOf(token.claims, places, method), cache) : verdict
+  }
+
+  async function verify(
+    token: JwtToken,
+    algorithm: SignatureAlgorithm,
+    id: string,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    const lookup = await source.find(token.header.kid, algorithm, signal)
+    switch (lookup.kind) {
+      case 'unknown-key':
+        return rejected('unknown-key')
+      case 'unavailable':
+        return unavailable('issuer-unavailable')
+      case 'keys': {
+        if ((await verifyingKey(token, algorithm, lookup.keys)) === undefined) {
+          source.doubt() // the issuer may have given the kid to another key
+          return rejected('bad-credential')
+        }
+        const { header, claims } = token
+        const verified: VerifiedToken = { header, claims, generation: lookup.generation }
+        jwks.verified.set(id, verified, token.text.length)
+        return accept(verified, lookup.stale ? 'stale' : 'miss')
+      }
+    }
+  }
+
+  return (text, signal) => {
+    if (text.length > maxTokenBytes) return rejected('malformed-credential')
+    const id = digest('jwt', source.id, text)
+    const known = jwks.verified.get(id)
+    // A key that is gone takes its tokens with it: only those of the present set count (JWT-45).
+    if (known !== undefined && known.generation === source.generation()) return accept(known, 'hit')
+    const token = readJwt(text)
+    if (token === undefined) return rejected('malformed-credential')
+    const verdict = refusal(token)
+    return typeof verdict === 'string' ? verify(token, verdict, id, signal) : verdict
+  }
+}

@@ -1,0 +1,27 @@
+import { LRUCache } from 'lru-cache'
+import type { JwtToken } from './jwt-token.ts'
+
+/** A token whose signature held: what was signed, and under which state of the key set. Claims are judged at every use. */
+export interface VerifiedToken extends Pick<JwtToken, 'header' | 'claims'> {
+  readonly generation: number
+}
+
+/** Tokens seen lately, by keyed digest of key source and text: bounded in entries and bytes. */
+export interface VerifiedTokens {
+  readonly get: (digest: string) => VerifiedToken | undefined
+  /** `bytes` is the length of the token, from which the size in memory is reckoned. */
+  readonly set: (digest: string, token: VerifiedToken, bytes: number) => void
+  readonly clear: () => void
+}
+
+// Parsed claims take about four times their text, and an entry some hundred bytes of its own.
+const weight = (bytes: number): number => 4 * bytes + 512
+
+export function createVerifiedTokens(maxEntries = 10_000, maxBytes = 33_554_432): VerifiedTokens {
+  const cache = new LRUCache<string, VerifiedToken>({ max: maxEntries, maxSize: maxBytes })
+  return {
+    get: (digest) => cache.get(digest),
+    set: (digest, token, bytes) => cache.set(digest, token, { size: weight(bytes) }),
+    clear: () => cache.clear(),
+  }
+}

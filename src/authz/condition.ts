@@ -1,0 +1,41 @@
+import type { ZodType } from 'zod'
+import type { Identity } from '../model/identity.ts'
+import type { AuthRequest } from '../model/request.ts'
+import type { Result } from '../model/result.ts'
+import type { AccessReviews } from '../model/reviews.ts'
+import type { RouteKey } from '../model/route.ts'
+
+/** What conditions and header values can look at. */
+export interface Subject {
+  readonly request: AuthRequest
+  readonly identity: Identity
+  readonly rule: RouteKey
+}
+
+/** Three answers: an `error` denies, like `false`, but is told apart in the log. `scopes` are those that were missing. */
+export type Verdict =
+  | { readonly kind: 'true' }
+  | { readonly kind: 'false'; readonly scopes?: readonly string[] }
+  | { readonly kind: 'error'; readonly cause?: unknown }
+
+/** A compiled entry of `spec.authorization`. Answers at once where it can; never throws. */
+export type Condition = (subject: Subject, signal: AbortSignal) => Verdict | Promise<Verdict>
+
+/** A condition that the request itself answers: nobody else is asked. */
+export type ImmediateCondition = (subject: Subject) => Verdict
+
+/** What conditions can ask of others than the request. */
+export interface ConditionContext {
+  /** Undefined where there is no cluster. */
+  readonly reviews: AccessReviews | undefined
+}
+
+/** A kind of condition: one file, one row in `index.ts`. */
+export interface ConditionKind<Block = unknown, Made extends Condition = Condition> {
+  readonly kind: string
+  readonly schema: ZodType<Block>
+  readonly compile: (block: Block, context?: ConditionContext) => Result<Made>
+}
+
+export const holds: Verdict = { kind: 'true' }
+export const fails: Verdict = { kind: 'false' }

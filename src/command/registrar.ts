@@ -1,0 +1,115 @@
+import { worldOf } from '../cluster/objects.ts'
+import { examineGently } from '../doctor/examine.ts'
+import { ruleNeeds } from '../doctor/rule-needs.ts'
+import type { DecisionRecord } from '../engine/engine.ts'
+import type { State } from '../gatehouse.ts'
+import { createController } from '../kubernetes/controller.ts'
+import { createProber } from '../kubernetes/probe.ts'
+import { createLease } from '../kubernetes/lease.ts'
+import { classOf } from '../model/decision.ts'
+import type { Clock } from '../model/clock.ts'
+import type { Problem } from '../model/result.ts'
+import type { Telemetry } from '../model/telemetry.ts'
+import { createEvidence } from '../registration/evidence.ts'
+import { ownMetadata } from '../registration/own-object.ts'
+import { parseLabelSelector } from '../registration/label-selector.ts'
+import type { Settings } from '../settings.ts'
+import type { Cluster } from './cluster.ts'
+import { UsageError } from './usage-error.ts'
+
+/** Keeps statuses and our own objects in the cluster as they should be; decisions never wait for it. */
+export interface Registrar {
+  readonly record: (record: DecisionRecord) => void
+  readonly update: (state: State) => void
+  readonly close: () => Promise<void>
+}
+
+export interface RegistrarParts {
+  readonly cluster: Cluster
+  readonly settings: Settings
+  readonly clock: Clock
+  readonly telemetry: Telemetry
+  /** Name of this replica. */
+  readonly identity: string
+  readonly warn: (sentence: string) => void
+}
+
+/** Starts asking for the lease; writes begin with the first state, on the replica that holds it. */
+export function startRegistrar({ cluster, settings, clock, telemetry, identity, warn }: RegistrarParts): Registrar {
+  const { client, us } = cluster
+  const evidence = createEvidence(clock.now())
+  let latest: State | undefined
+  const lease = createLease({
+    client,
+    clock,
+    namespace: us.namespace,
+    // The one name that deploy/base lets us renew.
+    name: us.name,
+    identity,
+    onChange: () => controller.wake(),
+    warn,
+    metadata: () => ownMetadata(worldOf(latest?.manifests ?? []), us),
+  })
+  const prober = settings.probe ? createProber({ evidence, clock }) : undefined
+  const controller = createController({
+    client,
+    lease,
+    clock,
+    telemetry,
+    us,
+    evidence,
+    identity,
+    warn,
+    options: admission(settings),
+    ...(prober === undefined ? {} : { prober }),
+  })
+  lease.start()
+  return {
+    record: ({ rule, decision }) => {
+      // A check that does not fit its rule tells nothing of the gateway that the rule is behind.
+      const fits = decision.kind === 'allow' || classOf(decision.reason) !== 'unroutable'
+      if (rule !== undefined && fits) evidence.seen(rule, clock.now())
+    },
+    update: (state) => {
+      latest = state
+      void observed(state, cluster, settings)
+        .then((seen) => {
+          // A newer state that came in the meantime has its own examination.
+          if (latest !== state) return
+          telemetry.level('wiring-findings', seen.findings.filter(({ severity }) => severity === 'error').length)
+          controller.update(seen)
+        })
+        .catch(() => warn('The wiring could not be examined; statuses stay as they are.'))
+    },
+    close: async () => {
+      await controller.close()
+      await prober?.close()
+      await lease.close()
+    },
+  }
+}
+
+function admission({ grantNamespaces }: Settings): Parameters<typeof createController>[0]['options'] {
+  if (grantNamespaces === undefined) return {}
+  if (grantNamespaces.trim() === '') return { admits: () => true }
+  const selector = parseLabelSelector(grantNamespaces)
+  if (selector.ok) return { admits: selector.value }
+  throw new UsageError(`--grant-namespaces: ${selector.findings.map(({ say }) => say).join('; ')}`)
+}
+
+const breathe = (): Promise<void> => new Promise((done) => setImmediate(done))
+
+/** What the controller is told of a state, with what the doctor says of it. */
+async function observed(state: State, { us }: Cluster, settings: Settings) {
+  const world = worldOf(state.manifests)
+  const reports = state.reports()
+  const rules = ruleNeeds(state.snapshot.rules, reports)
+  const budgets = { HTTP: settings.httpBudget, GRPC: settings.grpcBudget }
+  const findings = await examineGently({ world, us, rules, budgets }, breathe)
+  return { world, reports, findings, unlisted: new Set(state.problems.some(hidesObjects) ? listed : []) }
+}
+
+/** Kinds for the lack of which something would be removed. */
+const listed = ['HTTPRoute', 'Namespace', 'ReferenceGrant']
+
+const hidesObjects = ({ code }: Problem): boolean => code === 'missing-permission' || code === 'api-unreachable'

@@ -1,0 +1,120 @@
+import { hostname } from 'node:os'
+import { startGatehouse } from '../gatehouse.ts'
+import type { Running, State } from '../gatehouse.ts'
+import { createDecisionLog } from '../log.ts'
+import { createMetrics } from '../metrics.ts'
+import { openCluster } from './cluster.ts'
+import type { Problem } from '../model/result.ts'
+import { createServices, systemClock } from '../services.ts'
+import type { Settings } from '../settings.ts'
+import { createFileSource } from '../source/files.ts'
+import { greeting } from './greeting.ts'
+import { startRegistrar } from './registrar.ts'
+import { countProblems, showProblem } from './show-problems.ts'
+
+/** The process, so that signals and messages come in by the door. */
+export interface Process {
+  readonly say: (line: string) => void
+  /** Calls back with the name of each signal to stop; returns how to take that back. */
+  readonly onStop: (stop: (signal: Signal) => void) => () => void
+  /** Calls back with each error that nothing caught; returns how to take that back. */
+  readonly onFault: (fault: (cause: unknown) => void) => () => void
+}
+
+type Signal = 'SIGTERM' | 'SIGINT'
+
+/**
+ * Runs until a signal: SIGTERM drains as gateways need it, SIGINT (Ctrl-C) at once; a second signal ends it there and then.
+ * An error that nothing caught may have left anything behind: it is told and counted, and then drained for as SIGTERM is.
+ */
+export async function serve(directory: string, settings: Settings, around: Process): Promise<Signal | 'fault'> {
+  const { say, onStop, onFault } = around
+  const metrics = createMetrics()
+  const { telemetry } = metrics
+  const cluster = settings.kubernetes ? openCluster(settings, { clock: systemClock, telemetry, warn: say }) : undefined
+  const services = createServices({ telemetry, ...settings, reviewServer: cluster?.reviewServer })
+  const registrar =
+    cluster && startRegistrar({ cluster, settings, clock: systemClock, telemetry, identity: hostname(), warn: say })
+  const log = createDecisionLog({ which: settings.decisionLog, digest: services.digest, telemetry })
+  const announce = announcer(say)
+  const seen: { latest?: State } = {}
+  let calm: () => void = () => undefined
+  const signalled = new Promise<Signal | 'fault'>((done) => {
+    const forget = onStop((name) => {
+      forget()
+      done(name)
+    })
+    let told = false
+    calm = onFault((cause) => {
+      telemetry.count('uncaught-error')
+      if (!told) say(`An error that nothing caught, so this process comes to its end: ${whereFrom(cause)}`)
+      told = true
+      done('fault')
+    })
+  })
+  try {
+    const running = await startGatehouse({
+      settings,
+      source: cluster?.source ?? createFileSource({ directory }),
+      us: cluster?.us,
+      services,
+      metrics,
+      record: (record) => {
+        log.record(record)
+        registrar?.record(record)
+      },
+      warn: say,
+      onState: (state) => {
+        seen.latest = state
+        announce(state)
+        registrar?.update(state)
+      },
+    })
+    const greet = (): void => {
+      const from = settings.kubernetes ? 'the cluster' : directory
+      if (seen.latest !== undefined) for (const line of greeting(from, running.addresses, seen.latest)) say(line)
+    }
+    const signal = await Promise.race([signalled, running.loaded.then(greet).then(() => signalled)])
+    await stop(running, signal, settings, say)
+    return signal
+  } finally {
+    await registrar?.close()
+    await cluster?.close()
+    await services.close()
+    await log.close()
+    calm()
+  }
+}
+
+/** Class and place of an error, never its message: it may quote what it choked on. */
+const whereFrom = (cause: unknown): string =>
+  cause instanceof Error
+    ? [cause.name, ...(cause.stack ?? '').split('\n').filter((line) => /^ {4}at /.test(line))].join('\n')
+    : typeof cause
+
+async function stop(
+  running: Running,
+  signal: Signal | 'fault',
+  settings: Settings,
+  say: (line: string) => void,
+): Promise<void> {
+  const wait = signal === 'SIGINT' ? 0 : settings.drainWait * 1000
+  say(wait === 0 ? 'Stopping.' : `Stopping: not ready from now on, answering for ${settings.drainWait} s more.`)
+  await running.stop({ wait, grace: settings.drainGrace * 1000 })
+}
+
+/** Tells each problem once: when it appears, and when the last of them is gone. */
+function announcer(say: (line: string) => void): (state: State) => void {
+  let told: ReadonlySet<string> = new Set()
+  let first = true
+  return ({ problems, snapshot }) => {
+    const worth = problems.filter(worthTelling)
+    const lines = worth.map(showProblem)
+    for (const line of lines) if (!told.has(line)) say(line)
+    if (!first) say(`Policies read again: generation ${snapshot.generation}, ${countProblems(worth)}.`)
+    told = new Set(lines)
+    first = false
+  }
+}
+
+const worthTelling = ({ severity }: Problem): boolean => severity !== 'note'

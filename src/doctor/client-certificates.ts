@@ -1,0 +1,89 @@
+import { intersectHostname } from '../policy/hostname.ts'
+import { diagnosis, edit } from './diagnosis.ts'
+import type { Diagnosis } from './diagnosis.ts'
+import type { Gateway, Listener } from './reach.ts'
+import type { RuleSite, Scene } from './scene.ts'
+
+/** Policies that trust the client's certificate, at gateways that do not ask for one or take any (GEP-91). */
+export function clientCertificates({ sites }: Scene): readonly Diagnosis[] {
+  // One finding an object and place, however many rules a gateway serves.
+  const found = new Map<string, Diagnosis>()
+  for (const site of sites) {
+    if (site.needs?.clientCertificate !== true) continue
+    for (const { gateway, listeners } of site.reach) {
+      if (gateway === undefined) continue
+      for (const one of ofGateway(site, gateway, listeners)) {
+        const place = `${gateway.manifest.namespace}/${gateway.manifest.name} ${one.code} ${one.path.join('.')}`
+        if (!found.has(place)) found.set(place, one)
+      }
+    }
+  }
+  return [...found.values()]
+}
+
+function ofGateway(site: RuleSite, gateway: Gateway, listeners: readonly Listener[]): readonly Diagnosis[] {
+  const secure = listeners.filter(({ protocol }) => protocol === 'HTTPS' || protocol === 'TLS')
+  const plain = listeners.find((one) => !secure.includes(one))
+  const ports = [...new Set(secure.map(({ port }) => port))]
+  return [
+    ...(plain === undefined ? [] : [withoutTls(site, gateway, plain)]),
+    ...ports.flatMap((port) => validated(site, gateway, port)),
+    ...secure.flatMap((one) => overlapping(site, gateway, one)),
+  ]
+}
+
+function withoutTls({ needs }: RuleSite, { manifest, object }: Gateway, listener: Listener): Diagnosis {
+  const path = ['spec', 'listeners', object.spec.listeners.indexOf(listener)]
+  const say = `policy ${needs?.policy} takes client certificates, and listener "${listener.name}" has no TLS to carry one`
+  const mend = 'attach the route to an HTTPS listener only'
+  return diagnosis(manifest, { code: 'missing-frontend-validation', severity: 'warning', path, say, mend })
+}
+
+function validated({ needs }: RuleSite, { manifest, object }: Gateway, port: number): readonly Diagnosis[] {
+  const { validation, place } = frontendOf(object.spec.tls?.frontend, port)
+  const caCertificateRefs = [{ group: '', kind: 'ConfigMap', name: 'client-ca' }]
+  if (validation === undefined) {
+    const path = [...place, 'validation']
+    const say = `policy ${needs?.policy} takes client certificates, and the gateway asks for none on port ${port}`
+    const mend = 'say whose certificates are taken'
+    const fix = edit(path, { caCertificateRefs, mode: 'AllowValidOnly' })
+    return [diagnosis(manifest, { code: 'missing-frontend-validation', severity: 'warning', path, say, mend, fix })]
+  }
+  if (validation.mode !== 'AllowInsecureFallback') return []
+  const path = [...place, 'validation', 'mode']
+  const say = `the gateway lets connections with a missing or invalid certificate in on port ${port}, and policy ${needs?.policy} trusts certificates`
+  const mend = 'take valid ones only'
+  const fix = edit(path, 'AllowValidOnly')
+  return [diagnosis(manifest, { code: 'insecure-frontend-validation', severity: 'error', path, say, mend, fix })]
+}
+
+type Frontend = NonNullable<Gateway['object']['spec']['tls']>['frontend']
+
+/** What is said for a port replaces the default whole. */
+function frontendOf(frontend: Frontend, port: number) {
+  const index = frontend?.perPort.findIndex((one) => one.port === port) ?? -1
+  return index < 0
+    ? { validation: frontend?.default?.validation, place: ['spec', 'tls', 'frontend', 'default'] }
+    : {
+        validation: frontend?.perPort[index]?.tls?.validation,
+        place: ['spec', 'tls', 'frontend', 'perPort', index, 'tls'],
+      }
+}
+
+/** A client may use one HTTP/2 connection for every host that its certificate check covered (RFC 9113 §9.1.1). */
+function overlapping({ needs }: RuleSite, { manifest, object }: Gateway, one: Listener): readonly Diagnosis[] {
+  const { listeners } = object.spec
+  const other = listeners
+    .slice(0, 64)
+    .find(
+      (it) =>
+        it !== one &&
+        it.port === one.port &&
+        intersectHostname(it.hostname.toLowerCase(), one.hostname.toLowerCase()) !== undefined,
+    )
+  if (other === undefined) return []
+  const path = ['spec', 'listeners', listeners.indexOf(one), 'hostname']
+  const say = `listeners "${one.name}" and "${other.name}" share port ${one.port} and hosts: a connection made for one may carry requests for the other, with the certificate that policy ${needs?.policy} trusts`
+  const mend = 'give hosts with client certificates a port of their own'
+  return [diagnosis(manifest, { code: 'overlapping-listeners', severity: 'warning', path, say, mend })]
+}

@@ -1,0 +1,109 @@
+import { clipped, diagnosis, edit, ruleNamed } from './diagnosis.ts'
+import type { Diagnosis } from './diagnosis.ts'
+import { mendedFilter } from './mended-filter.ts'
+import { ours } from './scene.ts'
+import type { RuleSite, Scene } from './scene.ts'
+
+/** Whether filter and policy meet: one without the other either refuses everything or checks nothing. */
+export function filterAndPolicy(site: RuleSite, scene: Scene): readonly Diagnosis[] {
+  const { filter, needs, route, key, rule, index } = site
+  if (filter !== undefined) return needs === undefined ? [withoutPolicy(site, scene)] : []
+  if (needs === undefined) return []
+  const path = ['spec', 'rules', index, 'filters']
+  // Where no gateway knows the filter, its own way of asking does not show in the route.
+  const elsewhere = site.reach.length > 0 && site.reach.every(({ controller }) => lacksFilter(controller?.filter))
+  const say = elsewhere
+    ? `policy ${needs.policy} is for ${ruleNamed(key)}, which its gateway has to check in its own way`
+    : `policy ${needs.policy} is for ${ruleNamed(key)}, which has no ExternalAuth filter that asks Gatehouse: nothing is checked`
+  const mend = elsewhere ? 'make sure that it does' : 'add the filter'
+  // Without a cluster, a proxy may ask in a way that no manifest tells.
+  const severity = elsewhere ? 'note' : scene.us === undefined ? 'warning' : 'error'
+  const fix = edit([...path, rule.filters.length], mendedFilter(site, undefined, scene))
+  return [
+    diagnosis(
+      route.manifest,
+      { code: 'policy-without-filter', severity, path, say, mend, ...(elsewhere ? {} : { fix }) },
+      key,
+    ),
+  ]
+}
+
+const lacksFilter = (filter: string | undefined): boolean => filter === 'refused' || filter === 'ignored'
+
+function withoutPolicy({ filter, route, key }: RuleSite, { us }: Scene): Diagnosis {
+  const { namespace, route: name, rule } = key
+  const say = `no AuthPolicy is in force for ${ruleNamed(key)}: every request is refused`
+  const mend = 'write one for the rule, its route or its gateway'
+  const sectionName = rule === '_' ? {} : { sectionName: rule }
+  const targetRefs = [{ group: 'gateway.networking.k8s.io', kind: 'HTTPRoute', name, ...sectionName }]
+  const policy = {
+    apiVersion: 'gatehouse.dev/v1alpha1',
+    kind: 'AuthPolicy',
+    metadata: { namespace, name: rule === '_' ? name : `${name}-${rule}` },
+    spec: {
+      targetRefs,
+      authentication: [
+        { name: 'staff', basic: { realm: 'Staff', usersRef: { name: 'staff-users', key: '.htpasswd' } } },
+      ],
+    },
+  }
+  return diagnosis(
+    route.manifest,
+    {
+      code: 'filter-without-policy',
+      severity: us === undefined ? 'warning' : 'error',
+      path: filter?.path ?? [],
+      say,
+      mend,
+      fix: { kind: 'apply', objects: [policy] },
+    },
+    key,
+  )
+}
+
+/** Filters where gateways do not look for them, and more than one of them. */
+export function filterPlaces(site: RuleSite, scene: Scene): readonly Diagnosis[] {
+  const { route, rule, index, key } = site
+  const { namespace } = route.manifest
+  const here = ['spec', 'rules', index]
+  const misplaced = rule.backendRefs.findIndex(({ filters }) =>
+    filters.some(({ externalAuth }) => externalAuth !== undefined && ours(externalAuth, namespace, scene.us)),
+  )
+  const all = rule.filters.flatMap(({ type }, position) => (type === 'ExternalAuth' ? position : []))
+  const found: Diagnosis[] = []
+  if (misplaced >= 0) {
+    const path = [...here, 'backendRefs', misplaced, 'filters']
+    const say = 'gateways read ExternalAuth filters of rules only: this one, of a backendRef, checks nothing'
+    const mend = "move it to the rule's own filters"
+    const others = rule.backendRefs[misplaced]?.filters.filter(({ type }) => type !== 'ExternalAuth')
+    const changes = [
+      { path, value: others },
+      { path: [...here, 'filters', rule.filters.length], value: mendedFilter(site, undefined, scene) },
+    ]
+    const fix = { kind: 'edit', changes: site.filter === undefined ? changes : changes.slice(0, 1) } as const
+    found.push(diagnosis(route.manifest, { code: 'misplaced-filter', severity: 'error', path, say, mend, fix }, key))
+  }
+  if (site.filter !== undefined && all.length > 1) {
+    const path = [...here, 'filters', all[1] ?? 0]
+    const say = `the rule has ${all.length} ExternalAuth filters: some gateways use the first only`
+    const mend = 'keep one'
+    found.push(diagnosis(route.manifest, { code: 'repeated-filter', severity: 'warning', path, say, mend }, key))
+  }
+  return found
+}
+
+/** GRPCRoutes have no ExternalAuth filter (GEP-1494): beside protected routes they are worth a look. */
+export function grpcRoutes({ world, sites }: Scene): readonly Diagnosis[] {
+  const guarded = new Set(sites.flatMap(({ needs, reach }) => (needs === undefined ? [] : reach.map(({ id }) => id))))
+  return world.of('GRPCRoute').flatMap(({ manifest, object }) => {
+    const beside = object.spec.parentRefs
+      .slice(0, 64)
+      .map(({ namespace, name }) => `${namespace ?? manifest.namespace}/${name}`)
+      .find((id) => guarded.has(id))
+    if (beside === undefined) return []
+    const path = ['spec', 'parentRefs']
+    const say = `a GRPCRoute cannot carry the ExternalAuth filter: Gateway ${clipped(beside)} serves it unchecked`
+    const mend = 'protect it by an HTTPRoute that matches /package.Service/Method'
+    return [diagnosis(manifest, { code: 'unprotectable-route', severity: 'warning', path, say, mend })]
+  })
+}

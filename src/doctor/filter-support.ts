@@ -1,0 +1,77 @@
+import { clipped, diagnosis } from './diagnosis.ts'
+import type { Diagnosis, Fix } from './diagnosis.ts'
+import type { Reach } from './reach.ts'
+import type { RuleSite, Scene } from './scene.ts'
+import { vendorObjects } from './vendor-objects.ts'
+
+/** Whether the gateways that serve the rule honour the filter at all: once for each controller. */
+export function filterSupport(site: RuleSite, scene: Scene): readonly Diagnosis[] {
+  const { filter } = site
+  if (filter === undefined) return []
+  const asked = new Map(site.reach.map((one) => [one.controllerName, one]))
+  return [...asked.values()].flatMap((reach) => {
+    const found = reach.controller === undefined ? unlisted(site, reach) : ignored(site, reach, scene)
+    return found === undefined ? [] : [found]
+  })
+}
+
+function ignored(site: RuleSite, { controller, id }: Reach, scene: Scene): Diagnosis | undefined {
+  const { filter, route, key } = site
+  if (filter === undefined || controller === undefined || controller.filter === 'honoured') return undefined
+  const { name, instead, guide } = controller
+  const effect = controller.filter === 'ignored' ? 'it may serve the rule unchecked' : 'the rule does not work there'
+  const say = `${name} (Gateway ${id}) does not know the ExternalAuth filter: ${effect}`
+  const mend = `use ${instead}${guide === '' ? '' : ` (deploy/gateways/${guide})`} and take the filter out`
+  const objects = vendorObjects(name, site, scene)
+  const fix: Fix | undefined = objects === undefined ? undefined : { kind: 'apply', objects }
+  return diagnosis(
+    route.manifest,
+    {
+      code: 'controller-ignores-filter',
+      severity: 'error',
+      path: filter.path,
+      say,
+      mend,
+      ...(fix === undefined ? {} : { fix }),
+    },
+    key,
+  )
+}
+
+/**
+ * Of a controller that is not known, its GatewayClass may tell. The feature's name is not settled (GEP-1494 has two), and a class
+ * that lists no features tells nothing.
+ */
+function unlisted(site: RuleSite, { gatewayClass, id }: Reach): Diagnosis | undefined {
+  const features = gatewayClass?.object.status.supportedFeatures ?? []
+  const { filter, route, key } = site
+  if (filter === undefined || gatewayClass === undefined || features.length === 0) return undefined
+  if (features.some((name) => /^HTTPRoute(ExternalAuth|ExtAuth)/.test(name))) return undefined
+  const { name } = gatewayClass.manifest
+  const say = `GatewayClass ${name} of Gateway ${id} does not list HTTPRouteExternalAuth among its supportedFeatures`
+  const mend = 'make sure that a request without a credential is refused there'
+  return diagnosis(
+    route.manifest,
+    { code: 'filter-not-supported', severity: 'warning', path: filter.path, say, mend },
+    key,
+  )
+}
+
+/** What the controllers themselves said of a route with our filter: it may be served all the same (R11). */
+export function routeAcceptance({ sites }: Scene): readonly Diagnosis[] {
+  const routes = new Set(sites.flatMap(({ route, filter }) => (filter === undefined ? [] : route)))
+  return [...routes].flatMap(({ manifest, object }) =>
+    object.status.parents.slice(0, 64).flatMap(({ parentRef, controllerName, conditions }, index) => {
+      const bad = conditions.find(
+        ({ type, status }) =>
+          (['Accepted', 'ResolvedRefs'].includes(type) && status === 'False') ||
+          (type === 'PartiallyInvalid' && status === 'True'),
+      )
+      if (bad === undefined) return []
+      const path = ['status', 'parents', index]
+      const say = `${clipped(controllerName)} says ${clipped(bad.type)}: ${clipped(bad.status)} (${clipped(bad.reason)}) of the route at ${clipped(parentRef.name)}`
+      const mend = "read the condition's message"
+      return [diagnosis(manifest, { code: 'route-not-accepted', severity: 'warning', path, say, mend })]
+    }),
+  )
+}

@@ -1,0 +1,114 @@
+import type { ClusterObject, World } from '../cluster/objects.ts'
+import { gatewayGroup } from '../policy/document.ts'
+import { intersectHostname } from '../policy/hostname.ts'
+import { controllers } from './controllers.ts'
+import type { Controller } from './controllers.ts'
+
+type Route = ClusterObject<'HTTPRoute'>
+export type Gateway = ClusterObject<'Gateway'>
+export type Listener = Gateway['object']['spec']['listeners'][number]
+
+/** One Gateway through which a route is reached. */
+export interface Reach {
+  /** `namespace/name` */
+  readonly id: string
+  /** Undefined where the Gateway is not among the known objects. */
+  readonly gateway: Gateway | undefined
+  readonly gatewayClass: ClusterObject<'GatewayClass'> | undefined
+  readonly controllerName: string | undefined
+  readonly controller: Controller | undefined
+  /** The listeners that the route attaches to. */
+  readonly listeners: readonly Listener[]
+  /** Hosts that the route serves there, lower case; `''` for any. */
+  readonly hostnames: readonly string[]
+}
+
+// The API takes 32 parents, 16 hostnames and 64 listeners; a directory may hold what no API server would take.
+const limits = { parents: 64, hostnames: 64, listeners: 64 } as const
+
+type ParentRef = Route['object']['spec']['parentRefs'][number]
+
+/** Finds the gateways of routes, explicit and default ones, each at a cost that does not grow with the world. */
+export function reaches(world: World): (route: Route) => readonly Reach[] {
+  const gateways = new Map(world.of('Gateway').map((one) => [idOf(one), one]))
+  const classes = new Map(world.of('GatewayClass').map((one) => [one.manifest.name, one]))
+  const defaults = [...gateways].filter(([, { object }]) => object.spec.defaultScope === 'All').slice(0, limits.parents)
+  return (route) => {
+    const { spec } = route.object
+    const refs = spec.parentRefs
+      .slice(0, limits.parents)
+      .filter(({ kind, group }) => kind === 'Gateway' && group === gatewayGroup)
+    const wanted = Map.groupBy(refs, (ref) => `${ref.namespace ?? route.manifest.namespace}/${ref.name}`)
+    if (spec.useDefaultGateways === 'All') for (const [id] of defaults) if (!wanted.has(id)) wanted.set(id, [])
+    return [...wanted].map(([id, parents]) => {
+      const gateway = gateways.get(id)
+      const gatewayClass = gateway && classes.get(gateway.object.spec.gatewayClassName)
+      const controllerName = gatewayClass?.object.spec.controllerName ?? controllerByStatus(route, id)
+      const listeners = gateway === undefined ? [] : attached(gateway, parents)
+      return {
+        id,
+        gateway,
+        gatewayClass,
+        controllerName,
+        controller: controllerName === undefined ? undefined : controllers.get(controllerName),
+        listeners,
+        hostnames: hostnames(spec.hostnames, gateway === undefined ? undefined : listeners),
+      }
+    })
+  }
+}
+
+const idOf = ({ manifest }: Gateway): string => `${manifest.namespace}/${manifest.name}`
+
+/** Without the Gateway's class, the route's own status may tell who serves it. */
+const controllerByStatus = ({ manifest, object }: Route, id: string): string | undefined =>
+  object.status.parents.find(
+    ({ parentRef: { namespace, name, kind } }) =>
+      kind === 'Gateway' && `${namespace ?? manifest.namespace}/${name}` === id,
+  )?.controllerName
+
+function attached(gateway: Gateway, parents: readonly ParentRef[]): readonly Listener[] {
+  const all = gateway.object.spec.listeners.slice(0, limits.listeners)
+  // A default Gateway has no parentRef: all of its listeners are meant.
+  if (parents.length === 0) return all
+  return all.filter(({ name, port }) =>
+    parents.some(
+      (ref) =>
+        (ref.sectionName === undefined || ref.sectionName === name) && (ref.port === undefined || ref.port === port),
+    ),
+  )
+}
+
+function hostnames(own: readonly string[], listeners: readonly Listener[] | undefined): readonly string[] {
+  const wanted = own.length === 0 ? [''] : own.slice(0, limits.hostnames).map((name) => name.toLowerCase())
+  if (listeners === undefined) return wanted
+  const offered = [...new Set(listeners.map(({ hostname }) => hostname.toLowerCase()))]
+  return [...new Set(wanted.flatMap((one) => offered.flatMap((other) => intersectHostname(one, other) ?? [])))]
+}
+
+/** One place where routes compete: a port of a Gateway, or a Service in a mesh. */
+export interface Arena {
+  readonly place: string
+  readonly hostnames: readonly string[]
+}
+
+/** Every place where a route's rules compete with those of others, with the hosts that it serves there. */
+export function arenasOf(route: Route, reach: readonly Reach[]): readonly Arena[] {
+  const { parentRefs, hostnames: own } = route.object.spec
+  const services = parentRefs
+    .slice(0, limits.parents)
+    .filter(({ kind }) => kind === 'Service')
+    .map(({ namespace, name }) => `Service ${namespace ?? route.manifest.namespace}/${name}`)
+  const arenas = reach.flatMap(({ id, gateway, listeners }) =>
+    gateway === undefined
+      ? [{ place: id, hostnames: hostnames(own, undefined) }]
+      : [...Map.groupBy(listeners, ({ port }) => port)].map(([port, ofPort]) => ({
+          place: `${id} ${port}`,
+          hostnames: hostnames(own, ofPort),
+        })),
+  )
+  const inMesh = services.map((place) => ({ place, hostnames: [''] }))
+  const all = [...arenas, ...inMesh]
+  // A route without parents is served nowhere; in a directory it stands for one that is.
+  return all.length === 0 && parentRefs.length === 0 ? [{ place: '', hostnames: hostnames(own, undefined) }] : all
+}

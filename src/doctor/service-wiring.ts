@@ -1,0 +1,104 @@
+import type { ClusterObject, World } from '../cluster/objects.ts'
+import { gatewayGroup } from '../policy/document.ts'
+import { diagnosis, edit } from './diagnosis.ts'
+import type { Diagnosis } from './diagnosis.ts'
+import type { RuleSite, Scene } from './scene.ts'
+
+/** Filters that ask a Service of another namespace need its leave; without it some gateways serve the rule open (§B.1). */
+export function referenceGrants({ sites, world, us }: Scene): readonly Diagnosis[] {
+  const granted = new Set(world.of('ReferenceGrant').flatMap(grants))
+  // A directory seldom holds the grants; where it holds some of that namespace, this one is missing among them.
+  const described = new Set(
+    [...world.of('ReferenceGrant'), ...world.of('Service')].map(({ manifest }) => manifest.namespace),
+  )
+  return sites.flatMap(({ filter, route, key }) => {
+    const { name, namespace: there } = filter?.auth.backendRef ?? { name: '', namespace: undefined }
+    const here = route.manifest.namespace
+    if (filter === undefined || there === undefined || there === here) return []
+    if (us === undefined && !described.has(there)) return []
+    if (granted.has(`${here} ${there} ${name}`) || granted.has(`${here} ${there} *`)) return []
+    const path = [...filter.path, 'externalAuth', 'backendRef']
+    const say = `no ReferenceGrant lets HTTPRoutes of ${here} ask Service ${there}/${name}: the filter may be left out and the rule be open`
+    const mend = `create one in ${there}, or admit the namespace with --grant-namespaces`
+    const fix = { kind: 'apply', objects: [grant(here, there, name)] } as const
+    return [diagnosis(route.manifest, { code: 'missing-grant', severity: 'error', path, say, mend, fix }, key)]
+  })
+}
+
+/** `from to name` of all that a grant lets HTTPRoutes do; `*` for every Service. */
+const grants = ({ manifest, object }: ClusterObject<'ReferenceGrant'>): readonly string[] => {
+  const from = object.spec.from.filter(({ group, kind }) => group === gatewayGroup && kind === 'HTTPRoute').slice(0, 64)
+  const to = object.spec.to.filter(({ group, kind }) => group === '' && kind === 'Service').slice(0, 64)
+  return from.flatMap(({ namespace }) => to.map(({ name }) => `${namespace} ${manifest.namespace} ${name ?? '*'}`))
+}
+
+const grant = (here: string, there: string, name: string): object => ({
+  apiVersion: `${gatewayGroup}/v1beta1`,
+  kind: 'ReferenceGrant',
+  metadata: { namespace: there, name: `gatehouse-${here}`.slice(0, 253) },
+  spec: {
+    from: [{ group: gatewayGroup, kind: 'HTTPRoute', namespace: here }],
+    to: [{ group: '', kind: 'Service', name }],
+  },
+})
+
+// How a Service says that its port speaks HTTP/2: KEP-3726's name, and what Istio and others took before it.
+const http2 = ['kubernetes.io/h2c', 'grpc', 'grpcs', 'https', 'h2c', 'http2']
+
+/** What the Service itself says of the ports that filters ask. */
+export function servicePorts(scene: Scene): readonly Diagnosis[] {
+  const services = new Map(scene.world.of('Service').map((one) => [idOf(one), one]))
+  const secured = overTls(scene.world)
+  // One finding a port, however many rules ask it.
+  const told = new Set<string>()
+  return scene.sites.flatMap((site) => {
+    const service = services.get(asked(site))
+    const port = site.filter?.auth.backendRef.port
+    if (service === undefined || port === undefined) return []
+    const index = service.object.spec.ports.findIndex((one) => one.port === port)
+    const found = service.object.spec.ports[index]
+    if (found === undefined) return noPort(site, idOf(service), port, scene)
+    const place = `${idOf(service)}/${found.name}`
+    if (told.has(place) || !asksGrpc(site, scene)) return []
+    told.add(place)
+    const says = http2.includes(found.appProtocol ?? '') || secured.has(place) || secured.has(`${idOf(service)}/*`)
+    return says ? [] : [silentPort(service, index, port)]
+  })
+}
+
+const asksGrpc = ({ filter }: RuleSite, { us }: Scene): boolean =>
+  filter?.auth.protocol === 'GRPC' && (us === undefined || filter.port === 'grpc')
+
+/** `namespace/service/port name`, or `*` for all ports, of what gateways call over TLS and agree on HTTP/2 with. */
+const overTls = (world: World): ReadonlySet<string> =>
+  new Set(
+    world
+      .of('BackendTLSPolicy')
+      .flatMap(({ manifest, object }) =>
+        object.spec.targetRefs
+          .filter(({ kind }) => kind === 'Service')
+          .map(({ name, sectionName }) => `${manifest.namespace}/${name}/${sectionName ?? '*'}`),
+      ),
+  )
+
+function silentPort({ manifest }: ClusterObject<'Service'>, index: number, port: number): Diagnosis {
+  const path = ['spec', 'ports', index, 'appProtocol']
+  const say = `port ${port} is asked over gRPC but does not say that it speaks HTTP/2: gateways may call it over HTTP/1.1`
+  const mend = 'set appProtocol: kubernetes.io/h2c'
+  const fix = edit(path, 'kubernetes.io/h2c')
+  return diagnosis(manifest, { code: 'missing-app-protocol', severity: 'warning', path, say, mend, fix })
+}
+
+const idOf = ({ manifest }: ClusterObject<'Service'>): string => `${manifest.namespace}/${manifest.name}`
+
+const asked = ({ filter, route }: RuleSite): string =>
+  `${filter?.auth.backendRef.namespace ?? route.manifest.namespace}/${filter?.auth.backendRef.name ?? ''}`
+
+function noPort({ filter, route, key }: RuleSite, service: string, port: number, { us }: Scene): readonly Diagnosis[] {
+  // In a cluster, a port that is none of ours is told already.
+  if (filter === undefined || (us !== undefined && filter.port === undefined)) return []
+  const path = [...filter.path, 'externalAuth', 'backendRef', 'port']
+  const say = `Service ${service} has no port ${port}`
+  const mend = 'ask one that it has'
+  return [diagnosis(route.manifest, { code: 'wrong-port', severity: 'error', path, say, mend }, key)]
+}

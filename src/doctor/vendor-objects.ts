@@ -1,0 +1,95 @@
+import { unnamedRule } from '../model/route.ts'
+import { gatewayGroup } from '../policy/document.ts'
+import { usualPorts } from './scene.ts'
+import type { RuleSite, Scene } from './scene.ts'
+
+/** The objects by which a gateway that does not know the filter asks Gatehouse about a rule; undefined where none are known. */
+export const vendorObjects = (controller: string, site: RuleSite, scene: Scene): readonly object[] | undefined =>
+  makers.get(controller)?.(partsOf(site, scene))
+
+interface Parts {
+  readonly metadata: { readonly namespace: string; readonly name: string }
+  readonly target: object
+  /** The key, as context extensions carry it. */
+  readonly extensions: readonly (readonly [name: string, value: string])[]
+  readonly service: { readonly name: string; readonly namespace: string }
+  readonly ports: typeof usualPorts
+  readonly address: string
+  readonly injects: readonly string[]
+}
+
+function partsOf(site: RuleSite, { us }: Scene): Parts {
+  const { namespace, route, rule } = site.key
+  const service = serviceOf(site, us)
+  const ports = us?.ports ?? usualPorts
+  const unnamed = rule === unnamedRule
+  const target = { group: gatewayGroup, kind: 'HTTPRoute', name: route }
+  return {
+    metadata: { namespace, name: unnamed ? route : `${route}-${rule}` },
+    target: unnamed ? target : { ...target, sectionName: rule },
+    extensions: Object.entries(site.key),
+    service,
+    ports,
+    address: `http://${service.name}.${service.namespace}.svc:${ports.http}/v1/traefik/${namespace}/${route}/${rule}`,
+    injects: site.needs?.injects ?? [],
+  }
+}
+
+/** Us, or in a directory whomever the filter asks. */
+function serviceOf({ key, filter }: RuleSite, us: Scene['us']): Parts['service'] {
+  if (us !== undefined) return { name: us.name, namespace: us.namespace }
+  const written = filter?.auth.backendRef
+  return { name: written?.name ?? 'gatehouse', namespace: written?.namespace ?? key.namespace }
+}
+
+const makers = new Map<string, (parts: Parts) => readonly object[]>([
+  [
+    'Envoy Gateway',
+    ({ metadata, target, extensions, service, ports }) => [
+      {
+        apiVersion: 'gateway.envoyproxy.io/v1alpha1',
+        kind: 'SecurityPolicy',
+        metadata,
+        spec: {
+          targetRefs: [target],
+          extAuth: {
+            grpc: { backendRefs: [{ ...service, port: ports.grpc }] },
+            contextExtensions: extensions.map(([name, value]) => ({ name, type: 'Value', value })),
+            failOpen: false,
+          },
+        },
+      },
+    ],
+  ],
+  [
+    'kgateway',
+    ({ metadata, target, extensions, service, ports }) => [
+      {
+        apiVersion: 'gateway.kgateway.dev/v1alpha1',
+        kind: 'GatewayExtension',
+        metadata,
+        spec: { type: 'ExtAuth', extAuth: { grpcService: { backendRef: { ...service, port: ports.grpc } } } },
+      },
+      {
+        apiVersion: 'gateway.kgateway.dev/v1alpha1',
+        kind: 'TrafficPolicy',
+        metadata,
+        spec: {
+          targetRefs: [target],
+          extAuth: { extensionRef: { name: metadata.name }, contextExtensions: Object.fromEntries(extensions) },
+        },
+      },
+    ],
+  ],
+  [
+    'Traefik',
+    ({ metadata, address, injects }) => [
+      {
+        apiVersion: 'traefik.io/v1alpha1',
+        kind: 'Middleware',
+        metadata,
+        spec: { forwardAuth: { address, ...(injects.length === 0 ? {} : { authResponseHeaders: injects }) } },
+      },
+    ],
+  ],
+])

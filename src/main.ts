@@ -1,0 +1,39 @@
+#!/usr/bin/env node
+import { createRequire } from 'node:module'
+import { program } from './command/program.ts'
+import { UsageError } from './command/usage-error.ts'
+
+/*
+ * The entrance: gives the command line the process, and turns whatever comes back into an exit code.
+ * 0 is fine, 1 means that problems were found, 2 that the command line or the surroundings have to be changed.
+ */
+
+const { version } = createRequire(import.meta.url)('../package.json') as { version: string }
+
+// Should an operator ask Node for a diagnostic report, it goes to places where an environment does not belong.
+if (process.report !== undefined) process.report.excludeEnv = true
+
+try {
+  process.exitCode = await program({
+    version,
+    args: process.argv.slice(2),
+    environment: process.env,
+    node: process.versions.node,
+    input: process.stdin,
+    output: process.stdout,
+    messages: process.stderr,
+    onSignal: (name, call) => {
+      process.on(name, call)
+      return () => process.off(name, call)
+    },
+    onFault: (call) => {
+      process.on('uncaughtException', call) // a rejection that nobody handles comes here too
+      return () => process.off('uncaughtException', call)
+    },
+    exit: (code) => process.exit(code),
+  })
+} catch (cause) {
+  const expected = cause instanceof UsageError
+  process.stderr.write(`gatehouse: ${expected ? cause.message : (cause as Error).stack}\n`)
+  process.exitCode = expected ? 2 : 1
+}

@@ -1,0 +1,63 @@
+import { z } from 'zod'
+import type { Result } from '../model/result.ts'
+import { authPolicy } from './document.ts'
+import type { AuthPolicySpec } from './document.ts'
+import { timestamp } from './gateway-api.ts'
+import type { Manifest } from './manifest.ts'
+import { parse } from './parse.ts'
+
+/** A target as far as it can be read, even in a policy that is otherwise broken. */
+export interface TargetRef {
+  readonly kind: 'HTTPRoute' | 'Gateway'
+  readonly name: string
+  readonly sectionName: string | undefined
+}
+
+/**
+ * An AuthPolicy that claims its targets, usable or not: a broken policy keeps what it is for, so that nothing less
+ * specific can take its place and let requests through.
+ */
+export interface PolicyCandidate {
+  /** `namespace/name` */
+  readonly id: string
+  readonly manifest: Manifest
+  readonly created: number | undefined
+  readonly strategy: 'Defaults' | 'Overrides'
+  readonly targets: readonly TargetRef[]
+  /** True where the targets cannot be read: it then claims its whole namespace, more than a Gateway's policy does. */
+  readonly claimsNamespace: boolean
+  readonly spec: AuthPolicySpec | undefined
+}
+
+const lenient = z.looseObject({
+  spec: z.looseObject({
+    targetRefs: z.array(
+      z.looseObject({ kind: z.enum(['HTTPRoute', 'Gateway']), name: z.string(), sectionName: z.string().optional() }),
+    ),
+    strategy: z.enum(['Defaults', 'Overrides']).catch('Defaults'),
+  }),
+})
+
+const dated = z.looseObject({ metadata: z.looseObject({ creationTimestamp: z.string() }) })
+
+/** Reads an AuthPolicy manifest: the validated spec, or its complaints. */
+export function parseAuthPolicy(manifest: Manifest): Result<AuthPolicySpec> {
+  const read = parse(authPolicy, manifest.object)
+  return read.ok ? { ok: true, value: read.value.spec } : read
+}
+
+/** What the policy claims; `spec` is undefined where it cannot be used. */
+export function candidate(manifest: Manifest, spec: AuthPolicySpec | undefined): PolicyCandidate {
+  const loose = lenient.safeParse(manifest.object)
+  const known = spec ?? (loose.success ? loose.data.spec : undefined)
+  const age = dated.safeParse(manifest.object)
+  return {
+    id: `${manifest.namespace}/${manifest.name}`,
+    manifest,
+    created: age.success ? timestamp(age.data.metadata.creationTimestamp) : undefined,
+    strategy: known?.strategy ?? 'Defaults',
+    targets: known?.targetRefs.map(({ kind, name, sectionName }) => ({ kind, name, sectionName })) ?? [],
+    claimsNamespace: known === undefined,
+    spec,
+  }
+}

@@ -1,0 +1,18 @@
+import type { Path } from '../model/result.ts'
+
+/** One object as a source read it: its coordinates, its content as plain JSON, and how to find a place in it again. */
+export interface Manifest {
+  /** Path relative to the policy directory; absent where it did not come from a file. */
+  readonly file?: string
+  readonly apiVersion: string
+  readonly kind: string
+  readonly namespace: string
+  readonly name: string
+  readonly object: unknown
+  /** Line in the file (from 1) of what stands at a path, or of its nearest parent. */
+  readonly line: (path: Path) => number | undefined
+}
+
+/** `AuthPolicy shop/cart`, `GatewayClass edge`: how problems name an object. */
+export const showObject = ({ kind, namespace, name }: Manifest): string =>
+  namespace === '' ? `${kind} ${name}` : `${kind} ${namespace}/${name}`

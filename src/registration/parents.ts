@@ -1,0 +1,86 @@
+import type { ClusterObject, World } from '../cluster/objects.ts'
+import { gatewayGroup } from '../policy/document.ts'
+import type { AncestorRef } from './desired.ts'
+import type { OurRoute } from './our-routes.ts'
+
+type Route = ClusterObject<'HTTPRoute'>
+type Gateway = ClusterObject<'Gateway'>
+
+/** What a parent's controller says in the route's status. */
+export interface ParentWord {
+  readonly status: 'True' | 'False' | 'Unknown'
+  readonly reason: string
+}
+
+/** A Gateway, Service or other object through which a route is reached. */
+export interface Parent {
+  readonly ref: AncestorRef
+  readonly accepted: ParentWord
+  readonly resolved: ParentWord
+}
+
+/** Everything through which a route is reached: its parentRefs, and the default Gateways where it asks for them (GEP-3793). */
+export function parentsOf(world: World): (route: OurRoute) => readonly Parent[] {
+  const defaults = world.of('Gateway').filter(({ object }) => object.spec.defaultScope === 'All')
+  return ({ route }) => {
+    const { namespace } = route.manifest
+    const explicit = route.object.spec.parentRefs.map(({ group, kind, name, ...ref }) => ({
+      group,
+      kind,
+      namespace: ref.namespace ?? namespace,
+      name,
+    }))
+    const implied =
+      route.object.spec.useDefaultGateways === 'All'
+        ? defaults.filter((gateway) => takes(gateway, route)).map(gatewayRef)
+        : []
+    const refs = new Map([...explicit, ...implied].map((ref) => [showRef(ref), ref]))
+    return [...refs.values()].map((ref) => ({ ref, ...wordOf(route, ref) }))
+  }
+}
+
+export const gatewayRef = ({ manifest }: Gateway): AncestorRef => ({
+  group: gatewayGroup,
+  kind: 'Gateway',
+  namespace: manifest.namespace,
+  name: manifest.name,
+})
+
+/** `Gateway infra/edge`: how messages name a parent, and what tells two apart. */
+export const showRef = ({ kind, namespace, name }: AncestorRef): string => `${kind} ${namespace ?? ''}/${name}`
+
+/** A default Gateway takes the routes that one of its listeners would; what a selector says, only the route's status tells. */
+function takes({ manifest, object }: Gateway, route: Route): boolean {
+  const same = manifest.namespace === route.manifest.namespace
+  const spoken = route.object.status.parents.some(
+    ({ parentRef: { kind, name, namespace } }) =>
+      kind === 'Gateway' && name === manifest.name && (namespace ?? route.manifest.namespace) === manifest.namespace,
+  )
+  return (
+    spoken ||
+    object.spec.listeners.some(({ allowedRoutes }) => {
+      const from = allowedRoutes?.namespaces?.from ?? 'Same'
+      return from === 'All' || (from === 'Same' && same)
+    })
+  )
+}
+
+const unsaid: ParentWord = { status: 'Unknown', reason: '' }
+
+/** The best of what is said for any of its listeners: the route is reached if one of them takes it. */
+function wordOf(route: Route, ref: AncestorRef): { readonly accepted: ParentWord; readonly resolved: ParentWord } {
+  const entries = route.object.status.parents.filter(
+    ({ parentRef: { kind, name, namespace } }) =>
+      kind === ref.kind && name === ref.name && (namespace ?? route.manifest.namespace) === ref.namespace,
+  )
+  const best = (type: string): ParentWord => {
+    const words = entries
+      .flatMap(({ conditions }) => conditions.filter((one) => one.type === type))
+      .map(
+        ({ status, reason }) =>
+          ({ status: status === 'True' || status === 'False' ? status : 'Unknown', reason }) as const,
+      )
+    return words.find(({ status }) => status === 'True') ?? words[0] ?? unsaid
+  }
+  return { accepted: best('Accepted'), resolved: best('ResolvedRefs') }
+}

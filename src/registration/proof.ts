@@ -1,0 +1,100 @@
+import type { AncestorRef } from './desired.ts'
+import type { Evidence } from './evidence.ts'
+import type { OurRoute } from './our-routes.ts'
+import { showRef } from './parents.ts'
+import type { Parent } from './parents.ts'
+import { sentence } from './sentence.ts'
+
+/** A route with everything that leads to it. */
+export interface Reached {
+  readonly route: OurRoute
+  readonly parents: readonly Parent[]
+}
+
+/** What enforcement is judged by. */
+export interface Grounds {
+  readonly route: (name: string) => Reached | undefined
+  readonly evidence: Evidence
+  readonly now: number
+  /** What the doctor holds against a rule, in one sentence. */
+  readonly objection: (rule: string) => string | undefined
+}
+
+/** How one rule stands at one gateway. */
+export type RuleProof =
+  | { readonly kind: 'proved' }
+  | { readonly kind: 'open'; readonly say: string }
+  | { readonly kind: 'missing'; readonly reason: string; readonly say: string }
+
+/** What speaks for one rule being checked through one ancestor, and where nothing does, the first thing that is missing. */
+export function prove(rule: string, at: AncestorRef, grounds: Grounds): RuleProof {
+  const [namespace = '', name = ''] = rule.split('/')
+  const reached = grounds.route(`${namespace}/${name}`)
+  const parent = reached?.parents.find(({ ref }) => showRef(ref) === showRef(at))
+  if (reached === undefined || parent === undefined) {
+    return lacking('RouteNotAttached', `HTTPRoute ${namespace}/${name} is not attached to ${showRef(at)}`)
+  }
+  const probed = byProbe(rule, at, grounds)
+  if (probed !== undefined) return probed
+  // A check that was seen may belong to the rules that have it.
+  if (carried(rule, reached) === 'some') {
+    const say = 'Not all rules under this name have an ExternalAuth filter that asks Gatehouse'
+    return lacking('FilterMissing', `${say}: ${rule}; give each rule a name of its own`)
+  }
+  return onlyWay(parent, reached) && grounds.evidence.checked(rule, grounds.now)
+    ? { kind: 'proved' }
+    : wanting(rule, reached, parent, grounds)
+}
+
+/** A probe tells for sure, if it tells anything. */
+function byProbe(rule: string, at: AncestorRef, { evidence, now }: Grounds): RuleProof | undefined {
+  const probe = evidence.probe(showRef(at), rule, now)
+  if (probe?.kind === 'refused') return { kind: 'proved' }
+  if (probe?.kind !== 'passed') return undefined
+  const say = `A request without credentials for ${rule} got status ${probe.status} through ${showRef(at)}`
+  return { kind: 'open', say: `${say}: the gateway does not ask.` }
+}
+
+const carried = (rule: string, { route }: Reached) => route.carries(rule.slice(rule.lastIndexOf('/') + 1))
+
+/** A check does not tell which gateway asked: it counts where only one can have. */
+const onlyWay = ({ accepted }: Parent, { parents }: Reached): boolean =>
+  accepted.status === 'True' && parents.filter((one) => one.accepted.status === 'True').length === 1
+
+/** The first thing that stands between a rule and its proof, with what to do about it. */
+function wanting(rule: string, reached: Reached, { ref, accepted, resolved }: Parent, grounds: Grounds): RuleProof {
+  const short = rule.slice(rule.indexOf('/') + 1)
+  if (carried(rule, reached) !== 'all') {
+    return lacking(
+      'FilterMissing',
+      `No check for ${short} was seen, and it has no ExternalAuth filter that asks Gatehouse`,
+    )
+  }
+  const name = rule.slice(0, rule.lastIndexOf('/'))
+  if (accepted.status === 'False') {
+    return lacking('RouteNotAccepted', `${showRef(ref)} does not accept HTTPRoute ${name} (${accepted.reason})`)
+  }
+  if (accepted.status === 'Unknown') {
+    return lacking('RouteNotAccepted', `${showRef(ref)} has not said that it accepts HTTPRoute ${name}`)
+  }
+  if (resolved.status === 'False') {
+    return lacking(
+      'RouteRefsNotResolved',
+      `${showRef(ref)} cannot resolve what HTTPRoute ${name} refers to (${resolved.reason})`,
+    )
+  }
+  const objection = grounds.objection(rule)
+  if (objection !== undefined)
+    return lacking('WiringFault', `No check for ${short} was seen, and something is wrong: ${objection}`)
+  const probe = grounds.evidence.probe(showRef(ref), rule, grounds.now)
+  if (probe?.kind === 'unclear') return lacking('ProbeUnclear', `The probe of ${short} tells nothing: ${probe.say}`)
+  const gateways = reached.parents.filter((one) => one.accepted.status === 'True').length
+  return gateways > 1 && grounds.evidence.checked(rule, grounds.now)
+    ? lacking(
+        'GatewayNotTold',
+        `Checks for ${short} were seen, but ${gateways} gateways serve it and a check does not tell which one asked; a probe would (--probe)`,
+      )
+    : lacking('NoCheckSeen', `No check for ${short} was seen yet; send one request through ${showRef(ref)}`)
+}
+
+const lacking = (reason: string, say: string): RuleProof => ({ kind: 'missing', reason, say: sentence(say) })

@@ -1,0 +1,174 @@
+import type { OurService, World } from '../cluster/objects.ts'
+import type { Finding } from '../model/result.ts'
+import { showRoute } from '../model/route.ts'
+import type { RouteKey } from '../model/route.ts'
+import type { PolicyReport } from '../policy/report.ts'
+import { backendTls } from './backend-tls.ts'
+import type { BackendTlsOptions } from './backend-tls.ts'
+import { contains } from './contains.ts'
+import type { Desired, ObjectName, Owner, OwnObject, PolicyStatus, Removal, WantedObject } from './desired.ts'
+import type { Evidence, RuleForm } from './evidence.ts'
+import type { LabelSelector } from './label-selector.ts'
+import { readMetadata } from './metadata.ts'
+import type { OurRoute } from './our-routes.ts'
+import { isOurs, serviceOwner } from './own-object.ts'
+import { showRef } from './parents.ts'
+import { policyStatus } from './policy-status.ts'
+import { surveyOf } from './survey.ts'
+import { referenceGrants } from './reference-grants.ts'
+
+/** A doctor's finding, about a rule where it has a key. */
+export type RuleFinding = Finding & { readonly key?: RouteKey }
+
+/** What the operator decided, and what the server can hold. */
+export interface RegistrationOptions {
+  /** Owner of our objects; our Service where absent. */
+  readonly owner?: Owner
+  /** Namespaces that get a ReferenceGrant; none where absent. */
+  readonly admits?: LabelSelector
+  /** Where we serve TLS. */
+  readonly tls?: Omit<BackendTlsOptions, 'apiVersion'>
+  /** API versions that the server has; a kind that it does not have is not written. */
+  readonly versions: { readonly ReferenceGrant?: string; readonly BackendTLSPolicy?: string }
+}
+
+/** Everything that was listed and compiled: nothing else decides what is to be so. */
+export interface Observed {
+  readonly world: World
+  readonly reports: readonly PolicyReport[]
+  readonly findings?: readonly RuleFinding[]
+  /** Kinds whose objects could not be listed: nothing is removed for the lack of them. */
+  readonly unlisted?: ReadonlySet<string>
+}
+
+export interface ReconcileInput extends Observed {
+  readonly us: OurService
+  readonly options: RegistrationOptions
+  readonly evidence: Evidence
+  readonly now: number
+}
+
+/** From what was listed to what should exist. Pure: the same input gives the same answer, and nothing given is changed. */
+export function reconcile(input: ReconcileInput): Desired {
+  const { reports, status, rest } = plan(input)
+  return { ...rest, statuses: reports.map(status) }
+}
+
+/** The same, with room for requests between its parts: a large world takes longer than a check may wait. */
+export async function reconcileGently(input: ReconcileInput, breathe: () => Promise<void>): Promise<Desired> {
+  const { reports, status, rest } = plan(input)
+  const statuses: PolicyStatus[] = []
+  for (const [index, report] of reports.entries()) {
+    if (index % 50 === 0) await breathe()
+    statuses.push(status(report))
+  }
+  return { ...rest, statuses }
+}
+
+interface Plan {
+  readonly reports: readonly PolicyReport[]
+  readonly status: (report: PolicyReport) => PolicyStatus
+  readonly rest: Omit<Desired, 'statuses'>
+}
+
+function plan(input: ReconcileInput): Plan {
+  const { routes, reached } = surveyOf(input.world, input.us)
+  const objections = objectionsOf(input.findings ?? [])
+  const grounds = {
+    route: reached,
+    evidence: input.evidence,
+    now: input.now,
+    objection: (rule: string) => objections.get(rule),
+  }
+  return {
+    reports: input.reports.filter(({ manifest }) => !readMetadata(manifest.object).deleted),
+    status: (report) => policyStatus(report, grounds),
+    rest: registration(input, routes),
+  }
+}
+
+/** For each claimed rule what decides whether checks are made for it: evidence of another form does not count. */
+export function ruleForms({ world, reports }: Observed, us: OurService): ReadonlyMap<string, RuleForm> {
+  const { reached } = surveyOf(world, us)
+  const claimed = new Map(reports.flatMap(({ rules }) => rules.map(({ key }) => [showRoute(key), key] as const)))
+  return new Map(
+    [...claimed].map(([text, key]) => {
+      const found = reached(`${key.namespace}/${key.route}`)
+      const { uid = '', generation = 0 } = found?.route.route.object.metadata ?? {}
+      const accepting =
+        found?.parents.filter(({ accepted }) => accepted.status === 'True').map(({ ref }) => showRef(ref)) ?? []
+      const by = found?.route.carries(key.rule) === 'all' ? 'filter' : 'other'
+      return [text, { form: [uid, generation, ...accepting].join(' '), by }]
+    }),
+  )
+}
+
+/** The first error that the doctor found at each rule. */
+function objectionsOf(findings: readonly RuleFinding[]): ReadonlyMap<string, string> {
+  const errors = findings.filter(({ severity, key }) => severity === 'error' && key !== undefined)
+  return new Map(errors.toReversed().map(({ key, say }) => [key === undefined ? '' : showRoute(key), say]))
+}
+
+function registration(
+  { world, us, options, unlisted = new Set() }: ReconcileInput,
+  routes: ReadonlyMap<string, OurRoute>,
+): Pick<Desired, 'objects' | 'removals' | 'foreign'> {
+  const owner = options.owner ?? serviceOwner(world, us)
+  if (owner === undefined) return { objects: [], removals: [], foreign: [] }
+  const { ReferenceGrant: grants, BackendTLSPolicy: tls } = options.versions
+  const wanted = [
+    ...(options.admits === undefined || grants === undefined
+      ? []
+      : referenceGrants(world, us, owner, routes, { apiVersion: grants, admits: options.admits })),
+    ...(options.tls === undefined || tls === undefined
+      ? []
+      : backendTls(world, us, owner, { ...options.tls, apiVersion: tls })),
+  ]
+  const standing = standingObjects(world, us)
+  const foreign = wanted.filter((one) => {
+    const there = standing.get(nameOf(one))
+    return there !== undefined && !isOurs(there.object, owner)
+  })
+  const blind = ['HTTPRoute', 'Namespace', 'ReferenceGrant'].some((kind) => unlisted.has(kind))
+  return {
+    objects: wanted
+      .filter((one) => !foreign.includes(one))
+      .map((object) => ({ object, state: stateOf(object, standing.get(nameOf(object))?.object) })),
+    removals: blind ? [] : removals(standing, new Set(wanted.map(nameOf)), owner),
+    foreign: foreign.map(coordinates),
+  }
+}
+
+const stateOf = (wanted: OwnObject, there: unknown): WantedObject['state'] =>
+  there === undefined ? 'unseen' : contains(there, wanted) ? 'unchanged' : 'changed'
+
+const coordinates = ({ apiVersion, kind, metadata: { namespace, name } }: OwnObject): ObjectName => ({
+  apiVersion,
+  kind,
+  namespace,
+  name,
+})
+
+// An object is the same in every version of its kind.
+const nameOf = ({ kind, metadata: { name } }: OwnObject): string => `${kind} ${name}`
+
+type Standing = ReadonlyMap<string, ObjectName & { readonly object: unknown }>
+
+const made: ReadonlySet<string> = new Set(['ReferenceGrant', 'BackendTLSPolicy', 'ConfigMap'])
+
+/** Objects in our namespace of the kinds that we make. */
+function standingObjects({ manifests }: World, us: OurService): Standing {
+  return new Map(
+    manifests
+      .filter(({ kind, namespace }) => namespace === us.namespace && made.has(kind))
+      .map((manifest) => [`${manifest.kind} ${manifest.name}`, manifest]),
+  )
+}
+
+/** What we made and do not want any more; what already goes is left to go. */
+function removals(standing: Standing, wanted: ReadonlySet<string>, owner: Owner): readonly Removal[] {
+  return [...standing].flatMap(([key, { apiVersion, kind, namespace, name, object }]) => {
+    const { uid, deleted } = readMetadata(object)
+    return wanted.has(key) || deleted || !isOurs(object, owner) ? [] : [{ apiVersion, kind, namespace, name, uid }]
+  })
+}

@@ -1,0 +1,180 @@
+import { createHash } from 'node:crypto'
+import { constants } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { fault } from '../model/result.ts'
+import type { Problem } from '../model/result.ts'
+import type { Manifest } from '../policy/manifest.ts'
+import { errorCode, fingerprint } from './directory-scan.ts'
+import type { Scan, SeenFile } from './directory-scan.ts'
+import type { SourceState } from './source.ts'
+import { readYaml } from './yaml-manifests.ts'
+
+/** What each file last said that could be used, and what is wrong with it now. */
+export interface FileMemory {
+  /** True where the look shows something that was not taken yet. */
+  readonly differs: (seen: Scan | undefined) => boolean
+  /** Reads what changed. Files in `moving` are still being written, and left for the next look. */
+  readonly take: (seen: Scan | undefined, moving?: ReadonlySet<string>) => Promise<void>
+  readonly state: () => SourceState
+  /** Differs wherever the state does. */
+  readonly version: () => string
+  /** True where something waits for the next look: a file that is gone, empty, or being written. */
+  readonly pending: () => boolean
+}
+
+export interface FileMemoryOptions {
+  /** Milliseconds for which a file has to be gone, or empty, before its objects are. */
+  readonly farewell: number
+  readonly ticks?: () => number
+}
+
+interface Remembered {
+  /** Of the file as last read, or undefined where it has to be read again. */
+  print: string | undefined
+  digest: string
+  manifests: readonly Manifest[]
+  problems: readonly Problem[]
+  /** False where the manifests are what a broken file left standing at its first reading. */
+  good: boolean
+  /** Since when the file has been gone or empty. */
+  since: number | undefined
+}
+
+type Reading =
+  | { readonly kind: 'text'; readonly text: string; readonly digest: string }
+  | { readonly kind: 'moved' }
+  | { readonly kind: 'failed'; readonly problem: Problem }
+
+/**
+ * Remembers a directory's files: what cannot be read or parsed keeps its last good content, and what disappears does so only
+ * when it stays away, so that no edit in the middle of its making takes a policy out of force.
+ */
+export function createFileMemory({ farewell, ticks = () => performance.now() }: FileMemoryOptions): FileMemory {
+  const files = new Map<string, Remembered>()
+  let around: readonly Problem[] = []
+  let generation = 0
+  let waiting = false
+
+  function store(path: string, next: Remembered): void {
+    const known = files.get(path)
+    if (known?.digest !== next.digest || known.manifests !== next.manifests) generation += 1
+    files.set(path, next)
+  }
+
+  /** True where the absence has lasted long enough. */
+  function gone(file: Remembered): boolean {
+    file.since ??= ticks()
+    const over = ticks() - file.since >= farewell
+    if (!over) waiting = true
+    return over
+  }
+
+  async function takeFile(path: string, seen: SeenFile): Promise<void> {
+    const known = files.get(path)
+    const reading = await read(path, seen)
+    switch (reading.kind) {
+      case 'moved':
+        waiting = true
+        return
+      case 'failed': {
+        const kept = known ?? { digest: '', manifests: [], good: false, since: undefined }
+        return store(path, { ...kept, print: undefined, problems: keeping(kept.good, [reading.problem]) })
+      }
+      case 'text':
+        return takeText(path, seen, reading)
+    }
+  }
+
+  function takeText(path: string, seen: SeenFile, { text, digest }: { text: string; digest: string }): void {
+    const known = files.get(path)
+    const same = known?.digest === digest && known.good && known.problems.length === 0
+    if (same) return store(path, { ...known, print: seen.print, since: undefined })
+    const { manifests, problems } = readYaml(path, text)
+    const good = known?.good === true
+    if (problems.length > 0 && good) {
+      return store(path, { ...known, print: seen.print, problems: keeping(true, problems), since: undefined })
+    }
+    const emptied = good && manifests.length === 0 && known.manifests.length > 0
+    // An editor that truncates before it writes must not free what the file protects.
+    if (emptied && !gone(known)) return
+    store(path, { print: seen.print, digest, manifests, problems, good: problems.length === 0, since: undefined })
+  }
+
+  function forget(seen: Scan): void {
+    const present = new Set([...seen.files.keys()].map((path) => files.get(path)?.digest))
+    for (const [path, file] of files) {
+      if (seen.files.has(path)) continue
+      const hidden = seen.unseen.some((place) => path === place || path.startsWith(`${place}/`))
+      // The same bytes under another name: the file was renamed, and two of each object would be one too many.
+      if (!hidden && (present.has(file.digest) || gone(file))) {
+        files.delete(path)
+        generation += 1
+      }
+    }
+  }
+
+  async function take(seen: Scan | undefined, moving: ReadonlySet<string> = new Set()): Promise<void> {
+    waiting = moving.size > 0
+    around = seen?.problems ?? [keptAll(files.size > 0)]
+    if (seen === undefined) return
+    for (const [path, file] of seen.files) {
+      const known = files.get(path)
+      if (known?.print === file.print) known.since = undefined
+      else if (!moving.has(path)) await takeFile(path, file)
+    }
+    forget(seen)
+  }
+
+  const problems = (): readonly Problem[] => [...around, ...inOrder(files).flatMap((file) => file.problems)]
+
+  return {
+    differs: (seen) =>
+      seen !== undefined &&
+      (seen.files.size !== files.size || [...seen.files].some(([path, { print }]) => files.get(path)?.print !== print)),
+    take,
+    state: () => ({ manifests: inOrder(files).flatMap(({ manifests }) => manifests), problems: problems() }),
+    version: () => `${generation} ${JSON.stringify(problems())}`,
+    pending: () => waiting,
+  }
+}
+
+/** By path, so that which of two objects of one name comes first does not depend on when it was written. */
+const inOrder = (files: ReadonlyMap<string, Remembered>): readonly Remembered[] =>
+  [...files].toSorted(([one], [other]) => (one < other ? -1 : 1)).map(([, file]) => file)
+
+const keeping = (good: boolean, problems: readonly Problem[]): readonly Problem[] =>
+  good
+    ? problems.map((problem) => ({ ...problem, say: `${problem.say} (the last good version stays in force)` }))
+    : problems
+
+const keptAll = (any: boolean): Problem =>
+  fault(
+    'unreadable-source',
+    [],
+    any ? 'the directory cannot be read (all that was read before stays in force)' : 'the directory cannot be read',
+  )
+
+/** Reads a file if it still is the one that was seen, before and after. */
+async function read(path: string, { real, print }: SeenFile): Promise<Reading> {
+  const failed = (say: string): Reading => ({
+    kind: 'failed',
+    problem: { ...fault('unreadable-source', [], say), file: path },
+  })
+  try {
+    // Its links were followed when it was looked at; one that came since could lead anywhere.
+    const handle = await open(real, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+    try {
+      const same = async (): Promise<boolean> => fingerprint(await handle.stat({ bigint: true })) === print
+      if (!(await same())) return { kind: 'moved' }
+      const bytes = await handle.readFile()
+      if (!(await same())) return { kind: 'moved' }
+      const digest = createHash('sha256').update(bytes).digest('base64')
+      return { kind: 'text', text: new TextDecoder('utf-8', { fatal: true }).decode(bytes), digest }
+    } finally {
+      await handle.close()
+    }
+  } catch (cause) {
+    if (errorCode(cause) === 'ENOENT') return { kind: 'moved' }
+    return failed(cause instanceof TypeError ? 'is not UTF-8 text' : `cannot be read (${errorCode(cause)})`)
+  }
+}

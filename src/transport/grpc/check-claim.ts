@@ -1,0 +1,61 @@
+import { routeKey, showRoute, unnamedRule } from '../../model/route.ts'
+import type { Claim } from '../../model/request.ts'
+
+/** What a check may say about its rule: the operator's configuration writes both, a client neither. */
+export interface WireIdentity {
+  readonly context_extensions?: Readonly<Record<string, string>>
+  readonly route_metadata_context?: { readonly filter_metadata?: Readonly<Record<string, Struct>> }
+}
+
+interface Struct {
+  readonly fields?: Readonly<Record<string, Value>>
+}
+
+interface Value {
+  readonly stringValue?: string
+  readonly structValue?: Struct
+  readonly listValue?: { readonly values?: readonly Value[] }
+}
+
+/** Which sources of identity the operator of this listener believes. */
+export interface IdentityTrust {
+  /** `route_metadata_context["envoy-gateway"]`, which Envoy Gateway fills where `includeRouteMetadata` is on. */
+  readonly envoyGatewayMetadata: boolean
+}
+
+/** The rule that a check claims; undefined where its two sources name different rules. */
+export function checkClaim(from: WireIdentity, trust: IdentityTrust): Claim | undefined {
+  const extensions = extensionsClaim(from.context_extensions)
+  const metadata: Claim = trust.envoyGatewayMetadata ? metadataClaim(from) : { kind: 'match' }
+  if (extensions.kind === 'match') return metadata
+  if (metadata.kind === 'match') return extensions
+  if (extensions.kind === 'bad' || metadata.kind === 'bad') return { kind: 'bad' }
+  return showRoute(extensions.key) === showRoute(metadata.key) ? extensions : undefined
+}
+
+const keyed = (namespace: string, route: string, rule: string): Claim => {
+  const key = routeKey(namespace, route, rule)
+  return key === undefined ? { kind: 'bad' } : { kind: 'key', key }
+}
+
+/** Any one of the three keys makes the check a keyed one, so that half a key is an error and never a match. */
+function extensionsClaim(all: WireIdentity['context_extensions']): Claim {
+  const [namespace, route, rule] = [own(all, 'namespace'), own(all, 'route'), own(all, 'rule')]
+  if (namespace === undefined && route === undefined && rule === undefined) return { kind: 'match' }
+  return keyed(namespace ?? '', route ?? '', rule ?? unnamedRule)
+}
+
+/** `resources[0]` is the HTTPRoute, `sectionName` absent for a rule without a name (GATEWAYS.md §B.6). */
+function metadataClaim({ route_metadata_context: context }: WireIdentity): Claim {
+  const written = own(context?.filter_metadata, 'envoy-gateway')
+  if (written === undefined) return { kind: 'match' }
+  const resource = own(written.fields, 'resources')?.listValue?.values?.[0]?.structValue?.fields
+  const text = (name: string): string => own(resource, name)?.stringValue ?? ''
+  if (text('kind') !== 'HTTPRoute') return { kind: 'bad' }
+  const named = own(resource, 'sectionName') !== undefined
+  return keyed(text('namespace'), text('name'), named ? text('sectionName') : unnamedRule)
+}
+
+/** A member of a protobuf map: its keys are strangers' strings. */
+const own = <T>(map: Readonly<Record<string, T>> | undefined, name: string): T | undefined =>
+  map !== undefined && Object.hasOwn(map, name) ? map[name] : undefined

@@ -1,0 +1,156 @@
+import { Server, ServerCredentials } from '@grpc/grpc-js'
+import type { ChannelOptions, ServerUnaryCall, sendUnaryData } from '@grpc/grpc-js'
+import { ReflectionService } from '@grpc/reflection'
+import type { Engine } from '../../engine/engine.ts'
+import type { Clock } from '../../model/clock.ts'
+import { deny } from '../../model/decision.ts'
+import type { IdentityTrust } from './check-claim.ts'
+import { readCheck } from './check-request.ts'
+import { writeCheck } from './check-response.ts'
+import { authorizationService, definitions, healthService, method } from './definitions.ts'
+import { drain } from './drain.ts'
+import type { DrainTimes } from './drain.ts'
+import { createHealth } from './health.ts'
+import type { Health } from './health.ts'
+import { openListener } from './listener.ts'
+import type { Endpoint } from './listener.ts'
+import { createConnections } from './connections.ts'
+import type { TlsFiles } from './tls.ts'
+
+/** Bounds of the listener, each far above what a gateway needs. */
+export interface GrpcLimits {
+  readonly connections: number
+  readonly streamsPerConnection: number
+  readonly messageBytes: number
+  /** Of HTTP/2 state, for each connection. */
+  readonly sessionMegabytes: number
+  /** A call that has not come to its end by then is cut off: nobody waits for it any more. */
+  readonly stalledMillis: number
+  /** Between the pings that find out whether a peer is still there. */
+  readonly keepaliveMillis: number
+  readonly keepaliveTimeoutMillis: number
+}
+
+export const grpcLimits: GrpcLimits = {
+  connections: 1_024,
+  streamsPerConnection: 128,
+  messageBytes: 1_048_576,
+  sessionMegabytes: 16,
+  stalledMillis: 10_000,
+  keepaliveMillis: 30_000,
+  keepaliveTimeoutMillis: 10_000,
+}
+
+export interface GrpcServerOptions {
+  readonly engine: Engine
+  readonly listen: Endpoint
+  readonly tls?: TlsFiles | undefined
+  /** Told when changed TLS files cannot be used; those in force stay. */
+  readonly tlsRefused?: ((reason: Error) => void) | undefined
+  readonly identity: IdentityTrust
+  readonly reflection: boolean
+  /** Longest time for an answer; the caller's own deadline counts where it is sooner. */
+  readonly budgetMillis?: number | undefined
+  /** Taken off, so that the answer is back in time. */
+  readonly marginMillis?: number | undefined
+  readonly clock: Clock
+  readonly limits?: Partial<GrpcLimits> | undefined
+}
+
+/** A listening gRPC server. */
+export interface GrpcServer {
+  readonly address: Endpoint
+  /** Tells `grpc.health.v1` that no more checks should come (or that they may again); checks are still answered. */
+  readonly setServing: (serving: boolean) => void
+  /** Ends gracefully: nothing that was sent before the end is lost, unless the grace is over. */
+  readonly close: (times?: Partial<DrainTimes>) => Promise<void>
+}
+
+/** Opens the gRPC listener: `envoy.service.auth.v3.Authorization/Check`, health, and reflection where asked for. */
+export async function createGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
+  const { engine, clock } = options
+  const limits = { ...grpcLimits, ...options.limits }
+  const server = new Server(channelOptions(limits))
+  const health = createHealth(engine.ready)
+  server.addService({ Check: rawCheck }, { Check: checkHandler(options) })
+  server.addService(healthMethods, { ...health.handlers })
+  if (options.reflection) new ReflectionService(definitions).addToServer(server)
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure()) // TLS ended at the listener
+  const connections = createConnections(clock, rawCheck.path)
+  const listener = await openListener({
+    ...options,
+    maxConnections: limits.connections,
+    connected(connection) {
+      connections.admit(connection)
+      injector.injectConnection(connection)
+    },
+  }).catch((cause: unknown) => {
+    connections.close()
+    throw cause
+  })
+  const upkeep = setInterval(() => {
+    health.refresh()
+    connections.cutStalled(limits.stalledMillis)
+  }, 250).unref()
+  return {
+    address: listener.address,
+    setServing: health.setServing,
+    async close({ roundTripMillis = 100, graceMillis = 10_000 } = {}) {
+      const end = (): void => server.tryShutdown(() => undefined)
+      await drain({ health, connections, refuse: listener.refuse, end }, { roundTripMillis, graceMillis })
+      clearInterval(upkeep)
+      connections.close()
+      server.forceShutdown()
+    },
+  }
+}
+
+const channelOptions = (limits: GrpcLimits): ChannelOptions => ({
+  'grpc.max_concurrent_streams': limits.streamsPerConnection,
+  'grpc.max_receive_message_length': limits.messageBytes,
+  'grpc-node.max_session_memory': limits.sessionMegabytes,
+  'grpc.keepalive_time_ms': limits.keepaliveMillis,
+  'grpc.keepalive_timeout_ms': limits.keepaliveTimeoutMillis,
+  'grpc.enable_channelz': 0,
+})
+
+/** Bytes in, bytes out: a codec that throws would make grpc-js answer with an RPC error, which `failure_mode_allow` lets through. */
+const rawCheck = {
+  path: `/${authorizationService}/Check`,
+  requestStream: false,
+  responseStream: false,
+  requestSerialize: (bytes: Buffer) => bytes,
+  requestDeserialize: (bytes: Buffer) => bytes,
+  responseSerialize: (bytes: Buffer) => bytes,
+  responseDeserialize: (bytes: Buffer) => bytes,
+} as const
+
+const healthMethods = {
+  Check: method(healthService, 'Check'),
+  List: method(healthService, 'List'),
+  Watch: method(healthService, 'Watch'),
+} satisfies Record<keyof Health['handlers'], unknown>
+
+type CheckCall = ServerUnaryCall<Buffer, Buffer>
+
+function checkHandler({ engine, identity, budgetMillis = 150, marginMillis = 10 }: GrpcServerOptions) {
+  async function answer(call: CheckCall): Promise<Buffer> {
+    try {
+      const cancelled = new AbortController()
+      call.once('cancelled', () => cancelled.abort())
+      const millis = Math.min(remaining(call), budgetMillis) - marginMillis
+      return writeCheck(await engine.answer(readCheck(call.request, identity), { millis, signal: cancelled.signal }))
+    } catch (cause) {
+      return writeCheck(deny('internal', { cause }))
+    }
+  }
+  return (call: CheckCall, reply: sendUnaryData<Buffer>): void => {
+    void answer(call).then((bytes) => reply(null, bytes))
+  }
+}
+
+/** Milliseconds until the caller's `grpc-timeout`. By the system's clock, because grpc-js reckons the deadline by it. */
+function remaining(call: CheckCall): number {
+  const deadline = call.getDeadline()
+  return (typeof deadline === 'number' ? deadline : deadline.getTime()) - Date.now()
+}

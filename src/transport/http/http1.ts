@@ -1,0 +1,65 @@
+import { createServer } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { Connections } from './connections.ts'
+import { httpLimits } from './limits.ts'
+import type { Protocol, Serve } from './protocol.ts'
+
+interface Http1Parts {
+  readonly serve: Serve
+  /** A CONNECT has a socket in place of a response. */
+  readonly refuseTunnel: (incoming: IncomingMessage, socket: Duplex) => void
+  readonly connections: Connections
+}
+
+/** HTTP/1.1 on sockets that somebody else accepted. Every request is served, whatever it expects or would upgrade to. */
+export function createHttp1({ serve, refuseTunnel, connections }: Http1Parts): Protocol {
+  const server = createServer({
+    maxHeaderSize: httpLimits.headBytes,
+    headersTimeout: httpLimits.headMillis,
+    requestTimeout: httpLimits.requestMillis,
+    keepAliveTimeout: httpLimits.idleMillis,
+    connectionsCheckingInterval: 1_000,
+    insecureHTTPParser: false,
+  })
+  server.maxHeadersCount = 0 // Node would cut the list off and say nothing; the size above bounds it, and the engine counts
+  server.timeout = httpLimits.stalledMillis
+  const latest = new WeakMap<Duplex, IncomingMessage>()
+  const served = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+    latest.set(incoming.socket, incoming)
+    serve(incoming, outgoing, incoming.socket)
+  }
+  server.on('request', served)
+  server.on('checkContinue', served) // the answer needs no body: no 100 is sent
+  server.on('checkExpectation', served)
+  server.on('connect', refuseTunnel)
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    // Answers to earlier requests come first, and a request that broke off in its body has an answer of its own.
+    const inBody = latest.get(socket)?.complete === false
+    connections.whenIdle(socket as Socket, () => {
+      if (inBody || !socket.writable) socket.destroy()
+      else socket.end(refusals[error.code ?? ''] ?? refusal(400, 'Bad Request'), () => socket.destroy())
+    })
+  })
+  server.emit('listening') // starts the clock of the two timeouts above
+  return {
+    take(socket) {
+      server.emit('connection', socket)
+      socket.resume()
+    },
+    close: () => void server.close(),
+  }
+}
+
+/** What cannot be parsed has no place in a decision log: it is answered here, and the connection ends. */
+const refusal = (status: number, phrase: string): string =>
+  `HTTP/1.1 ${status} ${phrase}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`
+
+const refusals: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: refusal(431, 'Request Header Fields Too Large'),
+  ERR_HTTP_REQUEST_TIMEOUT: refusal(408, 'Request Timeout'),
+}
+
+/** The answer to every CONNECT: an OK would open a tunnel past us (GATEWAYS.md §G.1). */
+export const tunnelRefused = refusal(403, 'Forbidden')

@@ -1,0 +1,68 @@
+import { createServer } from 'node:net'
+import type { AddressInfo, Server, Socket } from 'node:net'
+import { createServer as createTlsServer } from 'node:tls'
+import { readTls, tlsPolicy, watchTls } from '../grpc/tls.ts'
+import type { TlsFiles } from '../grpc/tls.ts'
+
+/** Where a server is to listen, or listens. */
+export interface Endpoint {
+  readonly host: string
+  readonly port: number
+}
+
+export interface HttpSocketParts {
+  readonly listen: Endpoint
+  readonly tls: TlsFiles | undefined
+  readonly connected: (socket: Socket) => void
+  /** More connections than this are not even shaken hands with. */
+  readonly most: number
+}
+
+/** A listening socket. */
+export interface HttpSocket {
+  readonly address: Endpoint
+  /** Takes no more connections. */
+  readonly refuse: () => void
+}
+
+/** Opens the socket of an HTTP listener, in the clear or over TLS with either version of HTTP; rejects with the system's own error. */
+export async function openSocket({ listen, tls, connected, most }: HttpSocketParts): Promise<HttpSocket> {
+  const { server, close } =
+    tls === undefined
+      ? // A client may end its half after a request and still wait for the answer.
+        { server: createServer({ noDelay: true, allowHalfOpen: true }, connected), close: () => undefined }
+      : await secured(tls, connected)
+  server.maxConnections = most
+  try {
+    await new Promise<void>((resolve, reject) => server.once('error', reject).listen({ ...listen }, resolve))
+  } catch (cause) {
+    close()
+    throw cause
+  }
+  server.removeAllListeners('error').on('error', () => undefined) // accept failed (EMFILE): the next one is tried again
+  const { address, port } = server.address() as AddressInfo
+  return {
+    address: { host: address, port },
+    refuse() {
+      server.close()
+      close()
+    },
+  }
+}
+
+async function secured(
+  files: TlsFiles,
+  connected: (socket: Socket) => void,
+): Promise<{ server: Server; close: () => void }> {
+  const mutual = files.clientCa !== undefined
+  const policy = { ...tlsPolicy, ALPNProtocols: ['h2', 'http/1.1'] }
+  const clients = { requestCert: mutual, rejectUnauthorized: mutual }
+  const material = await readTls(files)
+  const server = createTlsServer({ ...policy, ...clients, noDelay: true, allowHalfOpen: true, ...material }, connected)
+  server.on('tlsClientError', () => undefined) // the handshake failed: the socket is closed already
+  const watch = watchTls(files, {
+    changed: (renewed) => server.setSecureContext({ ...policy, ...renewed }),
+    refused: () => undefined, // what is in force stays; the gRPC listener tells of the same files
+  })
+  return { server, close: watch.close }
+}

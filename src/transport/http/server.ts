@@ -1,0 +1,127 @@
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Engine } from '../../engine/engine.ts'
+import type { TlsFiles } from '../grpc/tls.ts'
+import { trustedSources } from '../trusted-sources.ts'
+import type { Incoming } from './ask.ts'
+import { answering } from './answering.ts'
+import type { Answering } from './answering.ts'
+import { createConnections } from './connections.ts'
+import type { Connections } from './connections.ts'
+import { discardBody } from './discard-body.ts'
+import { createHttp1, tunnelRefused } from './http1.ts'
+import { createHttp2 } from './http2.ts'
+import { httpLimits } from './limits.ts'
+import { openSocket } from './listener.ts'
+import type { Endpoint } from './listener.ts'
+import type { Serve } from './protocol.ts'
+import { switchProtocol } from './protocol-switch.ts'
+import { createWriter } from './writer.ts'
+import type { Writer } from './writer.ts'
+
+export interface HttpListenerOptions {
+  readonly engine: Engine
+  /** `keyed`: the path names the rule, or is refused. `matching`: any path is the client's own. Never both on one port. */
+  readonly kind: 'keyed' | 'matching'
+  readonly listen: Endpoint
+  readonly tls?: TlsFiles | undefined
+  /** Addresses and CIDR blocks whose forwarded headers are believed. */
+  readonly trustedProxies: readonly string[]
+  /** Longest time for an answer. */
+  readonly budgetMillis?: number
+  /** Most connections at a time; for tests. */
+  readonly connections?: number
+}
+
+/** A listening HTTP server. */
+export interface HttpListener {
+  readonly address: Endpoint
+  /** Ends without breaking off an answer, unless it takes longer than the grace. */
+  readonly close: (graceMillis: number) => Promise<void>
+}
+
+/** Opens an HTTP listener: HTTP/1.1 and HTTP/2 on one port, in the clear or over TLS. */
+export async function createHttpListener(options: HttpListenerOptions): Promise<HttpListener> {
+  const { engine, kind, listen, tls, trustedProxies, budgetMillis = 1000 } = options
+  const most = options.connections ?? httpLimits.connections
+  const answer = answering({ engine, kind, trusts: trustedSources(trustedProxies), budgetMillis })
+  const connections = createConnections(most)
+  const state = { ending: false, ended: false }
+  const serve = serving({ answer, connections, state, write: await createWriter() })
+  const one = createHttp1({ serve, connections, refuseTunnel: tunnelRefusal(answer) })
+  const two = createHttp2(serve)
+  const protocols = { http1: one.take, http2: two.take, patienceMillis: httpLimits.headMillis }
+  const connected = (socket: Socket): void => {
+    socket.on('error', () => undefined) // a peer that goes away is no event; its requests are cancelled
+    if (!state.ended && connections.admit(socket)) switchProtocol(socket, protocols)
+    else socket.destroy()
+  }
+  const { address, refuse } = await openSocket({ listen, tls, connected, most: most * 2 })
+  return {
+    address,
+    async close(graceMillis) {
+      refuse()
+      state.ending = true
+      two.announceEnd()
+      const until = performance.now() + graceMillis
+      await emptied(connections, Math.min(lingerMillis, graceMillis / 2))
+      two.end()
+      for (const socket of connections.idle()) if (!two.speaks(socket)) socket.destroySoon()
+      await emptied(connections, until - performance.now())
+      state.ended = true // a TLS handshake may still be under way
+      connections.destroy()
+      one.close()
+      two.close()
+    },
+  }
+}
+
+/** A connection is asked to end by the answer to its next request; for this long we wait for one before we hang up on idle ones. */
+const lingerMillis = 500
+
+async function emptied(connections: Connections, millis: number): Promise<void> {
+  const until = performance.now() + millis
+  while (connections.open() > 0 && performance.now() < until) await sleep(5)
+}
+
+interface Serving {
+  readonly answer: Answering
+  readonly connections: Connections
+  readonly state: { readonly ending: boolean }
+  readonly write: Writer
+}
+
+const serving =
+  ({ answer, connections, state, write }: Serving): Serve =>
+  (incoming, outgoing, socket) => {
+    const cancelled = new AbortController()
+    connections.began(socket)
+    outgoing.once('close', () => {
+      connections.ended(socket)
+      if (!outgoing.headersSent) cancelled.abort() // gone before the answer
+    })
+    if (!('stream' in incoming)) {
+      // Whoever waits for a 100 that never comes may send the body or not: the connection is no good afterwards.
+      const expecting = incoming.headers.expect !== undefined
+      if (state.ending || expecting) Object.assign(outgoing, { shouldKeepAlive: false })
+    }
+    const answered = answer(incoming, cancelled.signal)
+    if (hasBody(incoming)) discardBody(incoming, answered, httpLimits.bodyBytes)
+    write(incoming, outgoing, answered)
+  }
+
+function hasBody(incoming: Incoming): boolean {
+  if ('stream' in incoming) return !incoming.stream.endAfterHeaders
+  const { headers } = incoming
+  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
+}
+
+/** Judged for the record, but whatever the judgement is there is one answer. */
+const tunnelRefusal =
+  (answer: Answering) =>
+  (incoming: IncomingMessage, socket: Duplex): void => {
+    socket.on('error', () => undefined)
+    void answer(incoming, new AbortController().signal).then(() => socket.end(tunnelRefused, () => socket.destroy()))
+  }

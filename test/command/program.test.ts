@@ -1,0 +1,172 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { run } from '../support/command.ts'
+
+let directory = ''
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'gatehouse-command-'))
+  await writeFile(
+    join(directory, 'a.yaml'),
+    'apiVersion: gatehouse.dev/v1alpha1\nkind: AuthPolicy\nmetadata: { namespace: shop, name: p }\nspec:\n  targetRefs: [{ group: gateway.networking.k8s.io, kind: HTTPRoute, name: cart }]\n  guset: { subject: a }\n',
+  )
+})
+afterAll(() => rm(directory, { recursive: true, force: true }))
+
+const off = [
+  '--grpc-listen',
+  'off',
+  '--http-listen',
+  '127.0.0.1:0',
+  '--matching-listen',
+  'off',
+  '--admin-listen',
+  'off',
+]
+
+describe('help', () => {
+  it('tells commands and examples', async () => {
+    const { code, output } = await run(['--help'])
+    expect(code).toBe(0)
+    expect(output).toMatch(/serve.*check.*hash.*Examples:/s)
+  })
+  it('tells every setting with its default and its variable', async () => {
+    const { output } = await run(['serve', '--help'])
+    expect(output.replaceAll(/\s+/g, ' ')).toContain(
+      '--grpc-listen <host:port> Envoy ext_authz over gRPC, or "off". (default: 0.0.0.0:9001) [GATEHOUSE_GRPC_LISTEN]',
+    )
+  })
+  it('prints its version', async () => {
+    expect((await run(['--version'])).output).toBe('1.2.3\n')
+  })
+})
+
+describe('bad command lines: one sentence, exit 2', () => {
+  const table: readonly (readonly [string, readonly string[], Parameters<typeof run>[1], RegExp])[] = [
+    ['an unknown command', ['sevre'], {}, /unknown command 'sevre'\s+\(Did you mean serve\?\)/],
+    [
+      'an unknown flag',
+      ['serve', '--grpc-lisen', 'off'],
+      {},
+      /unknown option '--grpc-lisen'\s+\(Did you mean --grpc-listen\?\)/,
+    ],
+    [
+      'a bad address',
+      ['serve', '--http-listen', 'nine'],
+      {},
+      /'--http-listen <host:port>' argument 'nine' is invalid. Write host:port/,
+    ],
+    ['a bad number', ['serve', '--drain-wait', '-1'], {}, /Write a whole number/],
+    ['a bad choice', ['serve', '--decision-log', 'some'], {}, /Write one of all, denied, off/],
+    [
+      'an unknown variable',
+      ['serve', ...off],
+      { environment: { GATEHOUSE_GRPC_LISTN: 'off' } },
+      /GATEHOUSE_GRPC_LISTN is not a setting; did you mean "GATEHOUSE_GRPC_LISTEN"/,
+    ],
+    [
+      'a bad variable',
+      ['serve'],
+      { environment: { GATEHOUSE_DRAIN_WAIT: 'x' } },
+      /'--drain-wait <seconds>' argument 'x' is invalid/,
+    ],
+    [
+      'a switch that is neither',
+      ['serve'],
+      { environment: { GATEHOUSE_GRPC_REFLECTION: 'yes' } },
+      /GATEHOUSE_GRPC_REFLECTION is true or false, not "yes"/,
+    ],
+    ['half of TLS', ['serve', ...off, '--tls-cert', 'x.pem'], {}, /--tls-cert and --tls-key go together/],
+    [
+      'a certificate that is not there',
+      ['serve', ...off, '--tls-cert', 'x.pem', '--tls-key', 'y.pem'],
+      {},
+      /[xy]\.pem cannot be read/,
+    ],
+    ['DEP-13 an old Node', ['serve', ...off], { node: '20.20.2' }, /Node\.js 20\.20\.2 has known vulnerabilities/],
+  ]
+  it.each(table)('%s', async (_, args, options, message) => {
+    const { code, messages } = await run(args, options)
+    expect(messages).toMatch(message)
+    expect(messages).not.toMatch(/\n\s+at /)
+    expect(code).toBe(2)
+  })
+  it('a port in use', async () => {
+    const holder = createServer().listen(0, '127.0.0.1')
+    await new Promise((done) => holder.once('listening', done))
+    const { port } = holder.address() as AddressInfo
+    const { code, messages } = await run(['serve', directory, ...off, '--http-listen', `127.0.0.1:${port}`])
+    expect(messages).toContain(`cannot use 127.0.0.1:${port}: the port is taken; choose another with --http-listen`)
+    expect(code).toBe(2)
+    await new Promise((done) => holder.close(done))
+  })
+})
+
+describe('check', () => {
+  it('CFG-17 tells file, line, path, what and mend, and exits 1', async () => {
+    const { code, output } = await run(['check', directory])
+    expect(output).toContain(
+      'a.yaml:6: error: AuthPolicy shop/p › spec.guset: there is no key "guset" here; did you mean "guest"? [unknown-key]',
+    )
+    expect(code).toBe(1)
+  })
+  it('tells of a directory that is not there', async () => {
+    const { code, output } = await run(['check', '/nowhere/at/all'])
+    expect(output).toMatch(/error: .*\[unreadable-source\]/)
+    expect(code).toBe(1)
+  })
+  it('is content with the shipped policies, and points out who lets everybody in', async () => {
+    const { code, output } = await run(['check', 'policies'])
+    expect(output).toMatch(/^\d+ rules protected, 0 refusing everything, /m)
+    expect(output).not.toContain('error')
+    expect(code).toBe(0)
+  })
+  it('prints a JSON schema', async () => {
+    const { output } = await run(['check', '--schema'])
+    expect(JSON.parse(output)).toMatchObject({
+      type: 'object',
+      properties: { spec: { properties: { targetRefs: { type: 'array' } } } },
+    })
+  })
+})
+
+describe('hash', () => {
+  it('makes a password line from standard input', async () => {
+    const { code, output } = await run(['hash', 'password', '--user', 'ada'], { input: 'analytical-engine\n' })
+    expect(output).toMatch(/^ada:\$argon2id\$v=19\$m=\d+,t=\d+,p=1\$/)
+    expect(code).toBe(0)
+  })
+  it('makes a key and its line, and shows the key once', async () => {
+    const { output, messages } = await run(['hash', 'key', '--generate', '--expires', '2027-01-31'])
+    expect(output).toMatch(/^\$gatehouse-key\$/)
+    expect(messages).toMatch(/shown this once: \S{30,}/)
+    expect(output).not.toContain(/once: (\S+)/.exec(messages)?.[1])
+  })
+  it.each([
+    ['nothing', ['hash', 'password'], '', /no password was given/],
+    ['two lines', ['hash', 'password'], 'a\nb\n', /one line/],
+    ['a colon in the user', ['hash', 'password', '--user', 'a:b'], 'x', /no colon/],
+    ['a bad date', ['hash', 'key', '--generate', '--expires', 'soon'], '', /"soon" is not a date/],
+    ['a secret in the arguments', ['hash', 'password', 'hunter2'], '', /too many arguments/],
+  ] as const)('refuses %s', async (_, args, input, message) => {
+    const { code, messages } = await run(args, { input })
+    expect(messages).toMatch(message)
+    expect(code).toBe(2)
+  })
+})
+
+describe('serve', () => {
+  it('says where it listens, what it protects and what to paste, and stops at a signal', async () => {
+    const { code, messages } = await run(['serve', 'policies', ...off, '--decision-log', 'off'], {
+      stopAfter: /Try:[^]*curl[^]*\n/,
+    })
+    expect(messages).toMatch(/HTTP +127\.0\.0\.1:\d+/)
+    expect(messages).toContain('intranet/wiki/pages')
+    expect(messages.match(/curl -i .*http:\/\/127\.0\.0\.1:\d+\/v1\/check\/\S+/g)?.length).toBeGreaterThanOrEqual(3)
+    expect(messages).toContain('Stopping')
+    expect(code).toBe(0)
+  })
+})

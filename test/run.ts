@@ -1,0 +1,66 @@
+import { spawn } from 'node:child_process'
+import { mkdir, readFile, rm } from 'node:fs/promises'
+
+/*
+ * The one test command: format, lint, types, then every test. Each check counts as one; the last line is the sum of all.
+ * `npm run test:fast` leaves out the tests that run real proxies and a Kubernetes API server, whose first build takes minutes.
+ */
+
+const report = '.cache/vitest.json'
+const fast = process.argv.includes('--fast')
+
+interface Tally {
+  passed: number
+  failed: number
+  skipped: number
+}
+
+const total: Tally = { passed: 0, failed: 0, skipped: 0 }
+
+function run(command: string, ...args: readonly string[]): Promise<boolean> {
+  return new Promise((done) => {
+    const child = spawn(command, args, { stdio: 'inherit' })
+    child.on('error', () => done(false))
+    child.on('exit', (code) => done(code === 0))
+  })
+}
+
+async function check(name: string, command: string, ...args: readonly string[]): Promise<void> {
+  const started = Date.now()
+  const passed = await run(command, ...args)
+  total[passed ? 'passed' : 'failed'] += 1
+  process.stdout.write(`${passed ? 'ok  ' : 'FAIL'} ${name} (${((Date.now() - started) / 1000).toFixed(1)} s)\n`)
+}
+
+async function tests(): Promise<void> {
+  await mkdir('.cache', { recursive: true })
+  await rm(report, { force: true })
+  const left = fast ? ['--exclude', 'test/e2e/**', '--exclude', 'test/kubernetes/**'] : []
+  const limits = ['--testTimeout=30000', '--hookTimeout=240000', '--maxWorkers=2']
+  const passed = await run(
+    'vitest',
+    'run',
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${report}`,
+    ...limits,
+    ...left,
+  )
+  const result = JSON.parse(await readFile(report, 'utf8').catch(() => '{}')) as Record<string, number | undefined>
+  const failed = (result['numFailedTests'] ?? 0) + (result['numTotalTests'] === undefined ? 1 : 0)
+  total.passed += result['numPassedTests'] ?? 0
+  total.skipped += (result['numPendingTests'] ?? 0) + (result['numTodoTests'] ?? 0)
+  // A file that cannot be loaded, or an error outside any test, fails the run without failing a test.
+  total.failed += passed ? failed : Math.max(failed, 1)
+}
+
+await check('format', 'prettier', '--check', '--log-level', 'warn', '.')
+await check('lint', 'oxlint', '--type-aware', '--deny-warnings', 'src', 'test')
+await check('types', 'tsc', '--noEmit')
+if (fast)
+  process.stdout.write('left out: test/e2e (real proxies) and test/kubernetes (an API server built once, in minutes)\n')
+else await check('API server for tests', 'node', 'test/support/api-server-program.ts')
+await tests()
+const skipped = total.skipped === 0 ? '' : `, ${total.skipped} skipped`
+process.stdout.write(`\n${total.passed} passed, ${total.failed} failed${skipped}\n`)
+process.exitCode = total.failed === 0 && total.passed > 3 ? 0 : 1

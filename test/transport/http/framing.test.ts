@@ -1,0 +1,244 @@
+import { connect } from 'node:http2'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { httpLimits } from '../../../src/transport/http/limits.ts'
+import { exchange, statuses, wire } from './raw.ts'
+import { prefix, serving } from './serving.ts'
+
+let server: Awaited<ReturnType<typeof serving>>
+beforeAll(async () => (server = await serving()))
+afterAll(() => server.close())
+
+const lines = (...all: readonly string[]): string => [...all, '', ''].join('\r\n')
+const start = [`POST ${prefix}/ HTTP/1.1`, 'Host: shop.example', 'Authorization: Bearer ada'] as const
+const second = lines(`GET ${prefix}/second HTTP/1.1`, 'Host: shop.example', 'Authorization: Bearer ada')
+const checked = (): readonly string[] => server.records.map(({ request }) => request.target.raw)
+
+/** Sends and waits for the end of the connection. */
+async function untilEnd(bytes: string): Promise<string> {
+  const one = await wire(server.port)
+  one.write(bytes)
+  const text = await one.end()
+  one.close()
+  return text
+}
+
+describe('DOS-10 no second request hides in the first', () => {
+  it.each([
+    [
+      'Content-Length and Transfer-Encoding',
+      lines(...start, 'Content-Length: 4', 'Transfer-Encoding: chunked') + `0\r\n\r\n${second}`,
+    ],
+    ['two lengths', lines(...start, 'Content-Length: 0', `Content-Length: ${second.length}`) + second],
+    ['a list of lengths', lines(...start, `Content-Length: 0, ${second.length}`) + second],
+    ['a signed length', lines(...start, 'Content-Length: +0') + second],
+    ['a length in hexadecimal', lines(...start, 'Content-Length: 0x0') + second],
+    ['chunked twice', lines(...start, 'Transfer-Encoding: chunked, chunked, identity') + `0\r\n\r\n${second}`],
+    ['a space before the colon', lines(...start, 'Content-Length : 0') + second],
+    ['a folded line', lines(...start, 'X-A: 1', ' folded') + second],
+    ['a lone CR', lines(...start, 'X-A: 1\rContent-Length: 7') + second],
+    ['a NUL', lines(...start, 'X-A: 1\0') + second],
+    ['CR LF and X', `${start.join('\r\n')}\r\nX`.replace('\r\nX', '\r\n\rX') + second],
+    ['no name', lines(...start, ': x') + second],
+    ['garbage', `\x16\x03\x01\x02\x00\x01${second}`],
+    ['a third word', lines(`GET ${prefix}/ x HTTP/1.1`, ...start.slice(1)) + second],
+  ])('%s: 400 and the end', async (_, bytes) => {
+    const before = checked().length
+    const text = await untilEnd(bytes)
+    expect(statuses(text)).toEqual([400])
+    expect(text).toContain('connection: close')
+    expect(checked().slice(before)).toEqual([])
+  })
+  it.each([
+    ['an unknown coding', lines(...start, 'Transfer-Encoding: xchunked') + `0\r\n\r\n${second}`],
+    ['two codings', lines(...start, 'Transfer-Encoding: gzip, chunked') + `0\r\n\r\n`],
+    ['HTTP/2.0 in words', lines(`GET ${prefix}/ HTTP/2.0`, ...start.slice(1))],
+    ['HTTP/0.9 in words', lines(`GET ${prefix}/ HTTP/0.9`, ...start.slice(1))],
+  ])('%s: refused', async (_, bytes) => {
+    const one = await wire(server.port)
+    one.write(bytes)
+    expect(statuses(await one.answers())).toEqual([403])
+    one.close()
+    expect(server.records.at(-1)?.decision).toMatchObject({ reason: 'malformed-request' })
+  })
+  it('a body that breaks off its framing ends the connection after the one answer', async () => {
+    const before = checked().length
+    const text = await untilEnd(lines(...start, 'Transfer-Encoding: chunked') + `zz\r\n${second}`)
+    expect(statuses(text)).toEqual([200])
+    expect(checked().slice(before)).toEqual(['/'])
+  })
+  it('10 MB of chunk extensions end it as well', async () => {
+    const before = process.memoryUsage().rss
+    const one = await wire(server.port)
+    one.write(`${lines(...start, 'Transfer-Encoding: chunked')}1;`)
+    for (let at = 0; at < 160 && !one.ended(); at += 1) {
+      if (!one.write('a'.repeat(65_536))) await new Promise((done) => setImmediate(done))
+    }
+    expect(statuses(await one.end())).toEqual([200])
+    one.close()
+    expect(process.memoryUsage().rss - before).toBeLessThan(100 * 1024 * 1024)
+  })
+  it('a bad request behind good ones waits for their answers', async () => {
+    const slow = lines(`GET ${prefix}/ HTTP/1.1`, 'Host: shop.example', 'Authorization: Bearer slow-1')
+    expect(statuses(await untilEnd(`${slow}${slow}garbage\r\n\r\n`))).toEqual([200, 200, 400])
+  })
+})
+
+describe('CTR-20 bodies', () => {
+  it('a forwarded body is no part of anything', async () => {
+    const before = checked().length
+    const one = await wire(server.port)
+    one.write(lines(...start, `Content-Length: ${second.length}`) + second + second)
+    expect(statuses(await one.answers(2))).toEqual([200, 200])
+    one.close()
+    expect(checked().slice(before)).toEqual(['/', '/second'])
+  })
+  it.each([
+    ['the most', httpLimits.bodyBytes, 200, undefined],
+    ['one more', httpLimits.bodyBytes + 1, 403, 'too-large'],
+    ['far too much', 1e15, 403, 'too-large'],
+  ])('%s by its own word', async (_, length, status, reason) => {
+    expect(statuses(await exchange(server.port, lines(...start, `Content-Length: ${length}`)))).toEqual([status])
+    const decision = server.records.at(-1)?.decision
+    expect(decision?.kind === 'deny' ? decision.reason : undefined).toBe(reason)
+  })
+  it('the answer does not wait for the body, and an endless one is cut off; memory stays flat', async () => {
+    const before = process.memoryUsage().rss
+    const one = await wire(server.port)
+    one.write(lines(...start, 'Transfer-Encoding: chunked'))
+    expect(statuses(await one.answers())).toEqual([200])
+    const chunk = `10000\r\n${'a'.repeat(65_536)}\r\n`
+    let sent = 0
+    while (!one.ended() && sent < 10 * httpLimits.bodyBytes) {
+      sent += chunk.length
+      if (!one.write(chunk)) await new Promise((done) => setTimeout(done, 1))
+    }
+    expect(one.ended()).toBe(true)
+    expect(sent).toBeGreaterThan(httpLimits.bodyBytes)
+    expect(process.memoryUsage().rss - before).toBeLessThan(100 * 1024 * 1024)
+    one.close()
+  })
+  it('over HTTP/2 only the stream is', async () => {
+    const session = connect(`http://127.0.0.1:${server.port}`)
+    const fields = {
+      ':method': 'POST',
+      ':path': `${prefix}/`,
+      ':authority': 'shop.example',
+      authorization: 'Bearer ada',
+    }
+    const endless = session.request(fields)
+    const state = { closed: false }
+    endless.on('error', () => undefined).on('close', () => (state.closed = true))
+    const status = await new Promise((done) => endless.on('response', (headers) => done(headers[':status'])))
+    expect(status).toBe(200)
+    while (!state.closed) if (!endless.write(Buffer.alloc(65_536))) await new Promise((done) => setTimeout(done, 1))
+    const next = session.request(fields)
+    next.end()
+    expect(await new Promise((done) => next.on('response', (headers) => done(headers[':status'])))).toBe(200)
+    session.close()
+  })
+})
+
+describe('DOS-13 a truncated list of headers is never judged', () => {
+  const many = (count: number): readonly string[] => Array.from({ length: count }, (_, at) => `a${at}: b`)
+  it.each([
+    ['200', 200, 200],
+    ['300', 300, 403],
+    ['1,990, where Node would begin to cut', 1_990, 403],
+    ['2,010', 2_010, 403],
+    ['8,000', 8_000, 403],
+    ['20,000, more than fits in 96 kB', 20_000, 431],
+  ])('%s', async (_, count, expected) => {
+    const text = await exchange(
+      server.port,
+      lines(...start.slice(0, 2), ...many(count), 'Authorization: Bearer ada', 'Content-Length: 0'),
+    )
+    expect(statuses(text)).toEqual([expected])
+  })
+  it('of a hidden credential', async () => {
+    const text = await exchange(
+      server.port,
+      lines(
+        ...start.slice(0, 2),
+        'Authorization: Bearer ada',
+        'Content-Length: 0',
+        ...many(2_500),
+        'Authorization: Bearer eve',
+      ),
+    )
+    expect(statuses(text)).toEqual([403])
+  })
+  it.each([
+    ['200', 200, 200],
+    ['1,000', 1_000, 403],
+  ])('%s over HTTP/2', async (_, count, expected) => {
+    const session = connect(`http://127.0.0.1:${server.port}`)
+    const fields: Record<string, string> = {
+      ':path': `${prefix}/`,
+      ':authority': 'shop.example',
+      authorization: 'Bearer ada',
+    }
+    for (let at = 0; at < count; at += 1) fields[`a${at}`] = 'b'
+    const call = session.request(fields)
+    expect(
+      await new Promise((done, fail) => call.on('response', (headers) => done(headers[':status'])).on('error', fail)),
+    ).toBe(expected)
+    session.close()
+  })
+  it('one of 100 kB is not even read', async () => {
+    expect(statuses(await exchange(server.port, lines(...start, `X-A: ${'a'.repeat(100_000)}`)))).toEqual([431])
+  })
+  it('60 kB in all, as Envoy lets through, is judged', async () => {
+    const fields = ['X-A', 'X-B'].map((name) => `${name}: ${'a'.repeat(29_000)}`)
+    expect(statuses(await exchange(server.port, lines(...start, ...fields, 'Content-Length: 0')))).toEqual([200])
+  })
+})
+
+describe('DOS-09 who says nothing', () => {
+  const ended = async (bytes: readonly string[], spacing: number): Promise<number> => {
+    const one = await wire(server.port)
+    const started = performance.now()
+    for (const byte of bytes) {
+      if (one.ended()) break
+      one.write(byte)
+      await new Promise((done) => setTimeout(done, spacing))
+    }
+    await one.end()
+    one.close()
+    return performance.now() - started
+  }
+  it('and who says it slowly is hung up on within 10 s, while others are served', async () => {
+    const slow = lines(...start).split('')
+    const all = Promise.all([
+      ended([], 0),
+      ended(['PRI * HT'], 0),
+      ended(['GET / HTTP/1.1\r\nHost:'], 0),
+      ended(slow, 150),
+    ])
+    const served: number[] = []
+    const timer = setInterval(
+      () => void exchange(server.port, second).then((text) => served.push(...statuses(text))),
+      500,
+    )
+    for (const millis of await all) expect(millis).toBeLessThan(10_500)
+    clearInterval(timer)
+    expect(new Set(served)).toEqual(new Set([200]))
+  }, 15_000)
+
+  it('keeps no place from others: the silent ones go first, then the resting ones', async () => {
+    const small = await serving({ connections: 50 })
+    const working = await wire(small.port)
+    working.write(lines(`GET ${prefix}/ HTTP/1.1`, 'Host: shop.example', 'Authorization: Bearer slow-ada'))
+    await new Promise((done) => setTimeout(done, 20))
+    const silent = await Promise.all(Array.from({ length: 300 }, () => wire(small.port)))
+    expect(statuses(await working.answers())).toEqual([200])
+    for (let at = 0; at < 60; at += 1) expect(statuses(await exchange(small.port, second))).toEqual([200])
+    await expect.poll(() => silent.filter((one) => one.ended()).length).toBeGreaterThan(200)
+    for (const one of silent) one.close()
+    working.close()
+    await small.close()
+  })
+  it('connections that come and go leave nothing behind', async () => {
+    for (let at = 0; at < 500; at += 1) (await wire(server.port)).close()
+    expect(statuses(await exchange(server.port, second))).toEqual([200])
+  })
+})
