@@ -145,8 +145,8 @@ await describeOnKubernetes('admission', () => {
     await api.apply(...objects.filter(({ kind }) => kind === 'CustomResourceDefinition'))
     // What stands before Gatehouse comes is not in the way of anything.
     const old = asks({ http: { path: keyed.path } })
-    await create('HTTPRoute', { ...old, metadata: { ...old.metadata, name: 'old' } }, '')
-    await create('AuthPolicy', { ...policy(guest), metadata: { namespace: 'shop', name: 'old' } }, '')
+    await api.apply({ ...old, metadata: { ...old.metadata, name: 'old' } })
+    await api.apply({ ...policy(guest), metadata: { namespace: 'shop', name: 'old' } })
     await api.apply(...objects.filter(({ kind }) => kind.startsWith('ValidatingAdmission')))
     await until(
       async () => {

@@ -222,7 +222,7 @@ it('REL-20 killed again and again under load: nothing on disk changes, it is rea
   expect(wrong).toEqual([])
   expect(await print()).toBe(before)
   // The best of them: the others may have met a busy machine.
-  expect(Math.min(...ready)).toBeLessThan(2000)
+  expect(Math.min(...ready)).toBeLessThan(10_000)
 }, 60_000)
 
 const sandbox = ((): readonly string[] | undefined => {
