@@ -116,6 +116,7 @@ export async function startGatehouse({
         tlsRefused: (reason) => warn(`${reason.message} The certificate in force stays.`),
         identity: { envoyGatewayMetadata: settings.envoyGatewayMetadata },
         reflection: settings.grpcReflection,
+        codec: settings.codec,
         budgetMillis: settings.grpcBudget,
         clock: services.clock,
       })
@@ -167,8 +168,9 @@ function report({ telemetry }: Metrics, snapshot: Snapshot, problems: readonly P
 }
 
 /** The TLS files that the settings name; their content is read by the listeners, again whenever it changes. */
-function tlsFiles({ tlsCert, tlsKey, tlsClientCa }: Settings): TlsFiles | undefined {
+function tlsFiles({ tlsCert, tlsKey, tlsCa, tlsClientCa }: Settings): TlsFiles | undefined {
   if (tlsCert === undefined && tlsKey === undefined) {
+    if (tlsCa !== undefined) throw new UsageError('--tls-ca needs --tls-cert and --tls-key')
     if (tlsClientCa !== undefined) throw new UsageError('--tls-client-ca needs --tls-cert and --tls-key')
     return undefined
   }

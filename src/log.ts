@@ -2,6 +2,7 @@ import { constants, openSync } from 'node:fs'
 import { pino } from 'pino'
 import type { KeyedDigest } from './authn/keyed-digest.ts'
 import type { DecisionRecord } from './engine/engine.ts'
+import { requestIdOf, traceparentOf } from './model/request.ts'
 import type { Telemetry } from './model/telemetry.ts'
 
 /** Where decision lines go: one JSON object a line, never a secret byte, never in the way of a decision. */
@@ -84,8 +85,8 @@ export function line(record: DecisionRecord, digest: KeyedDigest): Readonly<Reco
     method: short(request.method, 32),
     host: short(request.host, 255),
     source: request.source,
-    requestId: request.requestId,
-    traceId: request.traceparent?.slice(3, 35),
+    requestId: requestIdOf(request),
+    traceId: traceparentOf(request)?.slice(3, 35),
     micros: record.micros,
     cache: record.cache,
     generation: record.generation,

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-import { createRequire } from 'node:module'
-import { program } from './command/program.ts'
+import { createRequire, enableCompileCache } from 'node:module'
+import { fileURLToPath } from 'node:url'
 import { UsageError } from './command/usage-error.ts'
 
 /*
@@ -13,7 +13,12 @@ const { version } = createRequire(import.meta.url)('../package.json') as { versi
 // Should an operator ask Node for a diagnostic report, it goes to places where an environment does not belong.
 if (process.report !== undefined) process.report.excludeEnv = true
 
+// What V8 compiled is kept beside the packages that it is made of, by whoever may write there; elsewhere nothing is kept, which is no
+// fault. Never in a directory for temporary files, Node's own choice: whoever writes there first would write what we run.
+enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/gatehouse', import.meta.url)))
+
 try {
+  const { program } = await import('./command/program.ts')
   process.exitCode = await program({
     version,
     args: process.argv.slice(2),

@@ -60,6 +60,13 @@ export const settingsTable = {
     fallback: undefined,
     read: text,
   }),
+  tlsCa: row({
+    flag: 'tls-ca',
+    value: 'file',
+    about: 'With --kubernetes: the authority of --tls-cert (PEM), for gateways; else the one at the end of its chain.',
+    fallback: undefined,
+    read: text,
+  }),
   tlsClientCa: row({
     flag: 'tls-client-ca',
     value: 'file',
@@ -95,6 +102,13 @@ export const settingsTable = {
     read: yes,
   }),
   grpcReflection: row({ flag: 'grpc-reflection', about: 'Offer gRPC server reflection.', fallback: false, read: yes }),
+  codec: row({
+    flag: 'codec',
+    value: 'which',
+    about: 'How gRPC checks are read and written: lean, or reference (slower, to compare with).',
+    fallback: 'lean' as const,
+    read: oneOf('lean', 'reference'),
+  }),
   drainWait: row({
     flag: 'drain-wait',
     value: 'seconds',
@@ -116,7 +130,7 @@ export const settingsTable = {
     read: yes,
   }),
   namespaces: row({
-    flag: 'namespaces',
+    flag: 'namespace',
     value: 'name,...',
     about: 'With --kubernetes: look at these namespaces only.',
     fallback: undefined,

@@ -16,12 +16,14 @@ export interface Settings {
   readonly adminListen: Listen
   readonly tlsCert: string | undefined
   readonly tlsKey: string | undefined
+  readonly tlsCa: string | undefined
   readonly tlsClientCa: string | undefined
   readonly trustedProxies: readonly string[]
   readonly grpcBudget: number
   readonly httpBudget: number
   readonly envoyGatewayMetadata: boolean
   readonly grpcReflection: boolean
+  readonly codec: 'lean' | 'reference'
   readonly drainWait: number
   readonly drainGrace: number
   readonly kubernetes: boolean

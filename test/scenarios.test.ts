@@ -17,14 +17,20 @@ interface Seen {
 
 let server: AuthorizationServer
 let guard: TestGatehouse
-let grpc: ReturnType<typeof checker>
+let reference: TestGatehouse
+let clients: Record<'lean' | 'reference', ReturnType<typeof checker>>
 beforeAll(async () => {
   server = await startAuthorizationServer()
   guard = await gatehouse({ files: await scenarioFiles(server.port) })
-  grpc = checker(`127.0.0.1:${guard.grpcPort}`)
+  reference = await gatehouse({ directory: guard.directory, settings: { codec: 'reference' } })
+  clients = {
+    lean: checker(`127.0.0.1:${guard.grpcPort}`),
+    reference: checker(`127.0.0.1:${reference.grpcPort}`),
+  }
 })
 afterAll(async () => {
-  grpc.close()
+  for (const client of Object.values(clients)) client.close()
+  await reference.close()
   await guard.close()
   await server.close()
 })
@@ -46,12 +52,12 @@ async function overHttp({ rule, request }: ScenarioRequest): Promise<Seen> {
   return { status: answer.status, set: new Map(set), removed, challenges: answer.all('www-authenticate') }
 }
 
-async function overGrpc({ rule, request }: ScenarioRequest): Promise<Seen> {
+async function overGrpc(codec: 'lean' | 'reference', { rule, request }: ScenarioRequest): Promise<Seen> {
   const [namespace, route, name] = rule.split('/')
   const identity = rule === 'match' ? {} : { context_extensions: { namespace, route, rule: name } }
   const headers = Object.fromEntries(await filledHeaders(request.headers, server))
   const http = { method: request.method, path: request.path, host: request.host, headers }
-  const answer = await grpc.check(attributes(http, { context_extensions: {}, ...identity }))
+  const answer = await clients[codec].check(attributes(http, { context_extensions: {}, ...identity }))
   const options = answer.ok_response?.headers ?? []
   const denied = answer.denied_response
   return {
@@ -76,8 +82,10 @@ for (const { name, requests } of await scenarios()) {
     it.each(requests.map((request) => [request.say, request] as const))('over HTTP: %s', async (_, request) => {
       judge(request, await overHttp(request))
     })
-    it.each(requests.map((request) => [request.say, request] as const))('over gRPC: %s', async (_, request) => {
-      judge(request, await overGrpc(request))
+    describe.each(['lean', 'reference'] as const)('over gRPC, %s codec', (codec) => {
+      it.each(requests.map((request) => [request.say, request] as const))('%s', async (_, request) => {
+        judge(request, await overGrpc(codec, request))
+      })
     })
   })
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Identity } from '../model/identity.ts'
 import { ok, failed, under } from '../model/result.ts'
 import type { Result } from '../model/result.ts'
 import { basicCredential } from './basic-credential.ts'
@@ -73,6 +74,7 @@ function authenticator(spec: Block, users: Users, context: MethodContext): Authe
     name: context.name,
     kind: 'basic',
     reads: ['authorization'],
+    readsScheme: spec.requireTls,
     presented: ({ headers }) => headers.has('authorization'),
     // The same for every error: RFC 7617 has none, and a client learns nothing of why.
     challenge: () => `Basic realm="${spec.realm}", charset="UTF-8"`,
@@ -100,8 +102,15 @@ function checker({ list, users }: Users, { owner, name, services }: MethodContex
   const { passwords, lockout, digest, clock } = services
   const dearest = dearestOf(users)
   const fly = createSingleFlight<Outcome>()
-  const welcome = (user: string, cache: CacheUse): Outcome =>
-    authenticated({ subject: user, method: name, claims: noClaims, scopes: [], groups: [] }, cache)
+  const identities = new Map<string, Identity>() // of known users only
+  const identity = (user: string): Identity => {
+    const before = identities.get(user)
+    if (before !== undefined) return before
+    const made: Identity = { subject: user, method: name, claims: noClaims, scopes: [], groups: [] }
+    identities.set(user, made)
+    return made
+  }
+  const welcome = (user: string, cache: CacheUse): Outcome => authenticated(identity(user), cache)
 
   return (who, password, signal, lockedOut) => {
     if (dearest === undefined) return rejected('bad-credential')

@@ -105,9 +105,10 @@ function headerPlace(header: string, scheme: string | undefined): Place {
     header,
     filled: (request) => request.headers.has(header),
     read: ({ headers }) => {
-      const [value, ...more] = headers.get(header) ?? []
-      if (value === undefined) return absent
-      if (more.length > 0) return repeatedly
+      const values = headers.get(header)
+      const value = values?.[0]
+      if (values === undefined || value === undefined) return absent
+      if (values.length > 1) return repeatedly
       return scheme === undefined ? single(trimmed(value)) : schemed(trimmed(value), scheme)
     },
   }

@@ -1,8 +1,7 @@
 import { lookup as systemLookup } from 'node:dns'
 import type { LookupAddress } from 'node:dns'
 import type { LookupFunction } from 'node:net'
-import { Agent, buildConnector } from 'undici'
-import type { Dispatcher } from 'undici'
+import type { Agent, Dispatcher, buildConnector } from 'undici'
 import { createDialPolicy } from './dial-policy.ts'
 import type { DialOptions, DialPolicy } from './dial-policy.ts'
 
@@ -60,14 +59,8 @@ export interface HttpClientOptions extends DialOptions {
 /** A client with connections of its own; close it once. */
 export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
   const policy = createDialPolicy(options)
-  const agent = new Agent({
-    connect: connector(options, policy),
-    connections: 64, // per origin: a hanging server cannot eat our sockets
-    pipelining: 1,
-    keepAliveTimeout: 4000,
-    maxHeaderSize: 16_384,
-    allowH2: false,
-  })
+  let agent: Promise<Agent> | undefined
+  const started = (): Promise<Agent> => (agent ??= createAgent(options, policy))
 
   async function exchange(ask: HttpAsk): Promise<HttpAnswer> {
     const refusal = policy.url(ask.url)
@@ -76,21 +69,65 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
     const timer = setTimeout(() => deadline.abort(), ask.timeout)
     const signal = ask.signal === undefined ? deadline.signal : AbortSignal.any([deadline.signal, ask.signal])
     try {
-      return await read(await send(agent, ask, signal), ask, signal)
+      return await read(await unlessAborted(send(await started(), ask, signal), signal), ask, signal)
     } catch (error) {
       throw failure(error, ask, deadline.signal)
     } finally {
       clearTimeout(timer)
     }
   }
-  return { exchange, refuse: policy.url, close: () => agent.destroy() }
+
+  /** Loading undici takes longer than an answer may, so it begins when a policy names the first address, and not with a request. */
+  function refuse(url: string): string | undefined {
+    const refusal = policy.url(url)
+    if (refusal === undefined) started().catch(() => undefined) // the exchange is told why
+    return refusal
+  }
+  return { exchange, refuse, close: async () => (await agent)?.destroy() }
+}
+
+async function createAgent(options: HttpClientOptions, policy: DialPolicy): Promise<Agent> {
+  const undici = await import('undici')
+  return new undici.Agent({
+    connect: connector(undici.buildConnector, options, policy),
+    connections: 64, // per origin: a hanging server cannot eat our sockets
+    pipelining: 1,
+    keepAliveTimeout: 4000,
+    maxHeaderSize: 16_384,
+    allowH2: false,
+  })
+}
+
+/** undici hears of an abort only once it is connected: a resolver or a server that says nothing would hold the caller for seconds. */
+async function unlessAborted(
+  sent: Promise<Dispatcher.ResponseData>,
+  signal: AbortSignal,
+): Promise<Dispatcher.ResponseData> {
+  const left = Promise.withResolvers<never>()
+  const leave = (): void => left.reject(new Error('aborted'))
+  signal.addEventListener('abort', leave, { once: true })
+  if (signal.aborted) leave()
+  // An answer after all is nobody's, and its connection is given up with it.
+  sent.then(
+    ({ body }) => signal.aborted && body.on('error', () => undefined).destroy(),
+    () => undefined,
+  )
+  try {
+    return await Promise.race([sent, left.promise])
+  } finally {
+    signal.removeEventListener('abort', leave)
+  }
 }
 
 /** Dials only addresses that were judged: the resolver's answer is checked and then used, so that it cannot change between. */
-function connector(options: HttpClientOptions, policy: DialPolicy): buildConnector.connector {
+function connector(
+  build: typeof buildConnector,
+  options: HttpClientOptions,
+  policy: DialPolicy,
+): buildConnector.connector {
   const resolve = options.lookup ?? systemResolve
   const connect = (scheme: string): buildConnector.connector =>
-    buildConnector({
+    build({
       allowH2: false,
       maxCachedSessions: 0, // a resumed session skips the certificate, so every connection starts anew
       timeout: 5000,

@@ -1,6 +1,7 @@
 import type { DenyReason } from '../model/decision.ts'
 import { claimAt } from '../model/identity.ts'
 import type { Claims, Identity } from '../model/identity.ts'
+import { memo } from '../model/memo.ts'
 
 /** What one policy asks of an active answer; the answer itself is shared among policies (CVE-2021-32701). */
 export interface AnswerRules {
@@ -18,9 +19,20 @@ export type Judgement =
 /** The server vouches for the token now, so its clock may run ahead of ours; but `exp` is held to ours to the second. */
 const skew = 30_000
 
-/** Judges an active answer by the rules of one policy at this moment (RFC 7662 §2.2). */
-export function judgeAnswer(claims: Claims, rules: AnswerRules, now: number): Judgement {
-  const reason = timeFault(claims, now) ?? kindFault(claims) ?? partyFault(claims, rules)
+/**
+ * Judges active answers by the rules of one policy (RFC 7662 §2.2). What does not change with time is found out once for each
+ * answer, and the identity is the same object as long as the answer is.
+ */
+export function answerJudge(rules: AnswerRules): (claims: Claims, now: number) => Judgement {
+  const lasting = memo((claims: Claims) => judged(claims, rules))
+  return (claims, now) => {
+    const late = timeFault(claims, now)
+    return late === undefined ? lasting(claims) : { kind: 'fault', reason: late }
+  }
+}
+
+function judged(claims: Claims, rules: AnswerRules): Judgement {
+  const reason = kindFault(claims) ?? partyFault(claims, rules)
   if (reason !== undefined) return { kind: 'fault', reason }
   const subject = subjectOf(claims)
   const scopes = words(claimAt(claims, rules.scopesClaim))

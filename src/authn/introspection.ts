@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Claims } from '../model/identity.ts'
 import { failed, fault, ok, under } from '../model/result.ts'
 import type { Finding, Result } from '../model/result.ts'
 import { bearerChallenge, realmForm } from './bearer-challenge.ts'
@@ -6,8 +7,8 @@ import { bearerHeader, credentialReader, credentialSources } from './bearer-cred
 import type { CredentialReader } from './bearer-credential.ts'
 import { clientBlock, compileClient } from './client-authentication.ts'
 import type { ClientAuthentication } from './client-authentication.ts'
-import { judgeAnswer } from './introspection-claims.ts'
-import type { AnswerRules } from './introspection-claims.ts'
+import { answerJudge } from './introspection-claims.ts'
+import type { Judgement } from './introspection-claims.ts'
 import { introspectionEndpoint, plainAnswer } from './introspection-exchange.ts'
 import type { AnswerFormat } from './introspection-exchange.ts'
 import type { AuthorizationServer, Reply } from './introspector.ts'
@@ -120,18 +121,18 @@ function authenticator(
   { name, services }: MethodContext,
 ): Authenticator {
   const { signed, realm } = given
-  const rules: AnswerRules = {
+  const judge = answerJudge({
     method: name,
     audiences: given.audiences,
     issuer: given.issuer,
     scopesClaim: given.scopesClaim,
     groupsClaim: given.groupsClaim,
-  }
+  })
   const maxAge = given.cache.seconds * 1000
   // Whatever an answer depends on: who was asked, by whom, and in which form, so that no plain answer stands in for a
   // signed one (RFC 9701 §8) and nobody reads what another client was told.
   const origin = [server.id, signed === undefined ? '' : JSON.stringify(signed)]
-  const conclude = (reply: Reply): Outcome => concluded(reply, rules, services.clock.now())
+  const conclude = (reply: Reply): Outcome => concluded(reply, judge, services.clock.now())
 
   function ask(token: string, signal: AbortSignal): Outcome | Promise<Outcome> {
     if (token.length > maxTokenBytes) return rejected('malformed-credential')
@@ -160,14 +161,14 @@ function authenticator(
   }
 }
 
-function concluded(reply: Reply, rules: AnswerRules, now: number): Outcome {
+function concluded(reply: Reply, judge: (claims: Claims, now: number) => Judgement, now: number): Outcome {
   switch (reply.kind) {
     case 'inactive':
       return rejected('bad-credential')
     case 'unavailable':
       return unavailable(reply.why === 'overloaded' ? 'overloaded' : 'introspection-unavailable')
     case 'active': {
-      const judgement = judgeAnswer(reply.claims, rules, now)
+      const judgement = judge(reply.claims, now)
       return judgement.kind === 'identity' ? authenticated(judgement.identity, reply.cache) : rejected(judgement.reason)
     }
   }

@@ -25,15 +25,20 @@ type Judged = { readonly header: JwsHeader; readonly claims: JsonObject }
  * Why the token does not pass at this moment, or undefined. Asked before the signature, because it is cheap, and at every
  * use of a verified token, because time passes and policies differ. Nothing here grants anything.
  */
-export function claimsFault({ header, claims }: Judged, rules: ClaimRules, now: number): DenyReason | undefined {
-  const fits =
+export function claimsFault(token: Judged, rules: ClaimRules, now: number): DenyReason | undefined {
+  return claimsFit(token, rules) ? timeFault(token.claims, rules, now) : 'bad-credential'
+}
+
+/** Whether the token is of the kind that is asked for, whatever the time is. */
+export function claimsFit({ header, claims }: Judged, rules: ClaimRules): boolean {
+  return (
     claims['iss'] === rules.issuer &&
     typeFits(header.typ, claims, rules.profile) &&
     forUs(claims['aud'], rules.audiences) &&
     subjectFits(claims['sub']) &&
     (rules.profile !== 'AccessToken' || ['iat', 'jti', 'client_id'].every((name) => claims[name] !== undefined)) &&
     ['jti', 'client_id'].every((name) => claims[name] === undefined || isText(claims[name]))
-  return fits ? timeFault(claims, rules, now) : 'bad-credential'
+  )
 }
 
 /** RFC 8725 §3.11: what a token says it is for. A type that is on no list is for another purpose. */
@@ -75,7 +80,7 @@ const subjectFits = (sub: unknown): boolean => isText(sub) && !/[\x00-\x1f\x7f]/
 const isDate = (value: unknown): value is number => Number.isSafeInteger(value)
 
 /** `exp` is required and the first second that is too late; skew is given on both sides. */
-function timeFault(claims: JsonObject, rules: ClaimRules, now: number): DenyReason | undefined {
+export function timeFault(claims: JsonObject, rules: ClaimRules, now: number): DenyReason | undefined {
   const { exp, nbf, iat } = claims
   if (!isDate(exp) || !(nbf === undefined || isDate(nbf)) || !(iat === undefined || isDate(iat))) {
     return 'bad-credential'
@@ -83,11 +88,14 @@ function timeFault(claims: JsonObject, rules: ClaimRules, now: number): DenyReas
   const seconds = now / 1000
   const { clockSkewSeconds: skew, maxAgeSeconds: maxAge } = rules
   if (seconds >= exp + skew) return 'expired-credential'
-  if ([nbf, iat].some((start) => start !== undefined && seconds < start - skew)) return 'expired-credential'
+  if (before(seconds, nbf, skew) || before(seconds, iat, skew)) return 'expired-credential'
   if (maxAge === undefined) return undefined
   if (iat === undefined) return 'bad-credential'
   return seconds >= iat + maxAge + skew ? 'expired-credential' : undefined
 }
+
+const before = (seconds: number, start: number | undefined, skew: number): boolean =>
+  start !== undefined && seconds < start - skew
 
 /** Where a policy finds scopes and groups among the claims. */
 export interface ClaimPlaces {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { memo } from '../model/memo.ts'
 import { failed, fault, ok, under, weakness } from '../model/result.ts'
 import type { Finding, Result } from '../model/result.ts'
 import { readKeySet } from './jwk-set.ts'
@@ -32,11 +33,14 @@ export function keySourceOf(block: JwtBlock, context: MethodContext): Result<Com
   return ok({ value: jwks.acquire(location), findings })
 }
 
+/** Many policies share a set: its bytes are one object for as long as they do not change. */
+const localKeySet = memo((bytes: Uint8Array) => readKeySet(bytes, 'local'))
+
 function localSource(block: JwtBlock, ref: DataRef, context: MethodContext): Result<Compiled<KeySource>> {
   const read = context.read(ref, 'jwks.json')
   if (!read.ok) return failed(read.findings.map((finding) => under(['jwks', 'ref'], finding)))
   const path = ['jwks', 'ref', 'key']
-  const set = readKeySet(read.value, 'local')
+  const set = localKeySet(read.value)
   if (set === undefined) {
     return failed([fault('bad-reference', path, 'the entry is not a JWK Set (RFC 7517 §5)', 'write {"keys": [...]}')])
   }

@@ -1,6 +1,8 @@
 import type { AuthRequest } from '../model/request.ts'
+import type { Identity } from '../model/identity.ts'
 import { failed, ok } from '../model/result.ts'
 import type { Result } from '../model/result.ts'
+import { memo } from '../model/memo.ts'
 import { bearerChallenge } from './bearer-challenge.ts'
 import { credentialReader } from './bearer-credential.ts'
 import type { KeySource } from './jwks-store.ts'
@@ -8,7 +10,7 @@ import { allowedAlgorithm, verifyingKey } from './jws-signature.ts'
 import type { SignatureAlgorithm } from './jwk.ts'
 import { jwtBlock } from './jwt-block.ts'
 import type { JwtBlock } from './jwt-block.ts'
-import { claimsFault, identityOf } from './jwt-claims.ts'
+import { claimsFault, claimsFit, identityOf, timeFault } from './jwt-claims.ts'
 import { keySourceOf } from './jwt-keys.ts'
 import { maxTokenBytes, readJwt } from './jwt-token.ts'
 import type { JwtToken } from './jwt-token.ts'
@@ -70,9 +72,19 @@ function tokenJudge(
     return allowedAlgorithm(token.header.alg, block.algorithms) ?? rejected('bad-credential')
   }
 
+  /** Who a verified token stands for, or why it does not pass here; found out once, because time is all that changes it. */
+  const standing = memo((token: VerifiedToken): Identity | Outcome => {
+    const { iss } = token.claims
+    if (typeof iss === 'string' && iss !== block.issuer) return absent
+    const fits = claimsFit(token, rules) && allowedAlgorithm(token.header.alg, block.algorithms) !== undefined
+    return fits ? identityOf(token.claims, places, method) : rejected('bad-credential')
+  })
+
   const accept = (token: VerifiedToken, cache: CacheUse): Outcome => {
-    const verdict = refusal(token)
-    return typeof verdict === 'string' ? authenticated(identityOf(token.claims, places, method), cache) : verdict
+    const identity = standing(token)
+    if ('kind' in identity) return identity
+    const late = timeFault(token.claims, rules, clock.now())
+    return late === undefined ? authenticated(identity, cache) : rejected(late)
   }
 
   async function verify(

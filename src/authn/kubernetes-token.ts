@@ -2,8 +2,10 @@ import { z } from 'zod'
 import type { Clock } from '../model/clock.ts'
 import { failed, fault, ok } from '../model/result.ts'
 import type { Result } from '../model/result.ts'
+import type { Identity } from '../model/identity.ts'
+import { memo } from '../model/memo.ts'
 import { clusterIdentity } from '../model/reviews.ts'
-import type { TokenReviewed } from '../model/reviews.ts'
+import type { ClusterUser, TokenReviewed } from '../model/reviews.ts'
 import { bearerChallenge, realmForm } from './bearer-challenge.ts'
 import { bearerHeader, credentialReader, credentialSources } from './bearer-credential.ts'
 import { maxTokenBytes } from './jwt-token.ts'
@@ -48,7 +50,7 @@ function compile(given: Block, { name, services }: MethodContext): Result<Compil
   if (reviews !== undefined)
     return ok({ value: authenticator(given, name, { reviews, clock: services.clock }), findings: [] })
   return failed([
-    fault('bad-value', [], 'asks the Kubernetes API server, and there is none', 'serve with --kubernetes'),
+    fault('no-cluster', [], 'asks the Kubernetes API server, and there is none', 'serve with --kubernetes'),
   ])
 }
 
@@ -58,7 +60,8 @@ function authenticator(
   { reviews, clock }: { readonly reviews: Reviews; readonly clock: Clock },
 ): Authenticator {
   const reader = credentialReader(credential)
-  const conclude = (shared: Shared<TokenReviewed>): Outcome => concluded(shared, audiences, name)
+  const identity = memo((user: ClusterUser) => clusterIdentity(user, name))
+  const conclude = (shared: Shared<TokenReviewed>): Outcome => concluded(shared, audiences, identity)
 
   function ask(token: string, signal: AbortSignal): Outcome | Promise<Outcome> {
     if (token.length > maxTokenBytes) return rejected('malformed-credential')
@@ -90,7 +93,11 @@ function authenticator(
   }
 }
 
-function concluded(shared: Shared<TokenReviewed>, ours: readonly string[], method: string): Outcome {
+function concluded(
+  shared: Shared<TokenReviewed>,
+  ours: readonly string[],
+  identity: (user: ClusterUser) => Identity,
+): Outcome {
   if (shared.kind === 'unavailable') {
     return unavailable(shared.why === 'overloaded' ? 'overloaded' : 'kubernetes-unavailable')
   }
@@ -99,7 +106,7 @@ function concluded(shared: Shared<TokenReviewed>, ours: readonly string[], metho
   if (answer.kind === 'unauthenticated' || !answer.audiences.some((one) => ours.includes(one))) {
     return rejected('bad-credential')
   }
-  return authenticated(clusterIdentity(answer.user, method), cache)
+  return authenticated(identity(answer.user), cache)
 }
 
 type Expiry =

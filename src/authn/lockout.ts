@@ -95,6 +95,7 @@ export function createLockout({ clock, telemetry, limits: given }: LockoutParts)
   const left = (entry: Entry | undefined): number => Math.max(0, (entry?.closedUntil ?? 0) - clock.ticks())
 
   const wait = (who: Claimant): number => {
+    if (users.size === 0 && sources.size === 0) return 0
     const bySource = who.source === undefined ? undefined : find(sources, network(who.source))
     return Math.max(left(find(users, userKey(who))), left(bySource))
   }

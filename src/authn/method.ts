@@ -48,6 +48,8 @@ export interface Authenticator {
   readonly challenge: (error: ChallengeError) => string | undefined
   /** Lower-case request headers that the method reads: what a gateway has to send. */
   readonly reads: readonly string[]
+  /** True where it asks for the client's scheme, which over HTTP comes in `X-Forwarded-Proto`. */
+  readonly readsScheme?: boolean
 }
 
 /** A Secret or ConfigMap as the policy language sees it. Values are never logged. */

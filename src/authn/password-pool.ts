@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os'
 import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { LRUCache } from 'lru-cache'
-import { Piscina } from 'piscina'
+import type { Piscina } from 'piscina'
 import type { Telemetry } from '../model/telemetry.ts'
 import { createFairQueue } from './fair-queue.ts'
 import type { PasswordTask } from './password-worker.ts'
@@ -56,9 +56,11 @@ export function createPasswordPool(parts: PasswordPoolParts): PasswordPool {
   let running = 0
   let closed = false
 
-  const started = (): Piscina<PasswordTask, boolean> => {
+  const started = async (): Promise<Piscina<PasswordTask, boolean>> => {
+    const piscina = await import('piscina') // only where there are passwords to check
     if (workers !== undefined) return workers
-    const pool: Piscina<PasswordTask, boolean> = new Piscina({
+    if (closed) throw new Error('the password pool is closed')
+    const pool: Piscina<PasswordTask, boolean> = new piscina.Piscina({
       filename: workerFile,
       name: 'verify',
       minThreads: threads,
@@ -70,7 +72,30 @@ export function createPasswordPool(parts: PasswordPoolParts): PasswordPool {
       void pool.destroy()
     })
     workers = pool
+    replaceLost(pool)
     return pool
+  }
+
+  /**
+   * Piscina puts no thread in the place of one that ended before it was ready, and tasks that wait for it then wait for good: such a
+   * pool ends what it can, and the next check starts another.
+   */
+  const replaceLost = (pool: Piscina<PasswordTask, boolean>): void => {
+    const known = new WeakSet<object>()
+    const look = (): void => {
+      if (workers !== pool || closed) return
+      const { length } = pool.threads
+      if (length < threads) {
+        workers = undefined
+        void (length === 0 ? pool.destroy() : pool.close())
+        return
+      }
+      for (const thread of pool.threads) {
+        if (!known.has(thread)) thread.once('exit', look)
+        known.add(thread)
+      }
+    }
+    look()
   }
 
   const advance = (): void => {
@@ -81,7 +106,7 @@ export function createPasswordPool(parts: PasswordPoolParts): PasswordPool {
       job.start()
       telemetry.count('password-hash')
       void started()
-        .run(job.task)
+        .then((pool) => pool.run(job.task))
         .then(job.done, job.fail)
         .finally(() => {
           running--
@@ -112,7 +137,7 @@ export function createPasswordPool(parts: PasswordPoolParts): PasswordPool {
 
   return {
     prepare: () => {
-      if (!closed) started()
+      if (!closed) started().catch(() => undefined) // the first check tries again, and is told why
     },
     verify,
     verified: verifiedCredentials(parts.remembered ?? 20_000),

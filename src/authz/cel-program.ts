@@ -1,10 +1,13 @@
 import { celEnv, isCelError, parse, plan } from '@bufbuild/cel'
+import { LRUCache } from 'lru-cache'
 import { failed, fault, ok } from '../model/result.ts'
 import type { Result } from '../model/result.ts'
 import { checkCel } from './cel-check.ts'
 import type { CelCheck, CelFault } from './cel-check.ts'
 import { functions, withinCost } from './cel-cost.ts'
 import { weighLoops } from './cel-loops.ts'
+import { readsOf } from './cel-reads.ts'
+import type { HeaderReads } from './cel-reads.ts'
 import { bindings, plain } from './cel-values.ts'
 import type { Subject } from './condition.ts'
 
@@ -20,7 +23,10 @@ export type CelOutcome =
   { readonly kind: 'value'; readonly value: unknown } | { readonly kind: 'error'; readonly cause: Error }
 
 /** A compiled expression. Never throws. */
-export type CelProgram = (subject: Subject) => CelOutcome
+export interface CelProgram {
+  (subject: Subject): CelOutcome
+  readonly reads: HeaderReads
+}
 
 /** What an expression is for: which types of result it may have. */
 export type CelPurpose = 'condition' | 'value'
@@ -29,11 +35,21 @@ export const maxCelLength = 4096
 
 const environment = celEnv({ funcs: [...functions] })
 
+/** A thousand policies say `identity.subject`: what was compiled lately is not compiled again. A program keeps nothing of a request. */
+const lately = new LRUCache<string, Result<CelProgram>>({ max: 512 })
+
 /** Compiles an expression, or tells everything that is wrong with it, with its place in the text. */
 export function compileCel(source: string, purpose: CelPurpose): Result<CelProgram> {
   if (source.length > maxCelLength) {
     return failed([fault('bad-cel', [], `the expression is longer than ${maxCelLength} characters`)])
   }
+  const key = `${purpose} ${source}`
+  const compiled = lately.get(key) ?? compileAnew(source, purpose)
+  lately.set(key, compiled)
+  return compiled
+}
+
+function compileAnew(source: string, purpose: CelPurpose): Result<CelProgram> {
   const faults = (found: readonly CelFault[]): Result<never> =>
     failed(found.map(({ offset, say, mend }) => fault('bad-cel', [], `${place(source, offset)}: ${say}`, mend)))
   try {
@@ -42,7 +58,7 @@ export function compileCel(source: string, purpose: CelPurpose): Result<CelProgr
     const found = [...check.faults, ...resultFault(check, purpose)]
     if (found.length > 0) return faults(found)
     weighLoops(expr)
-    return ok(program(plan(environment, expr), check))
+    return ok(Object.assign(program(plan(environment, expr), check), { reads: readsOf(expr) }))
   } catch (cause) {
     return faults([syntaxFault(cause)])
   }
@@ -75,7 +91,7 @@ function place(source: string, offset: number): string {
   return `line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}`
 }
 
-function program(run: ReturnType<typeof plan>, { uses, patterns }: CelCheck): CelProgram {
+function program(run: ReturnType<typeof plan>, { uses, patterns }: CelCheck): (subject: Subject) => CelOutcome {
   return (subject) => {
     try {
       const spent = withinCost(patterns, () => {

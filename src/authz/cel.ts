@@ -3,7 +3,7 @@ import { ok } from '../model/result.ts'
 import type { Result } from '../model/result.ts'
 import { compileCel, maxCelLength } from './cel-program.ts'
 import { fails, holds } from './condition.ts'
-import type { ConditionKind, ImmediateCondition, Verdict } from './condition.ts'
+import type { ConditionKind, ImmediateCondition, Subject, Verdict } from './condition.ts'
 
 const schema = z
   .string()
@@ -19,10 +19,11 @@ function compile(source: string): Result<ImmediateCondition> {
   const compiled = compileCel(source, 'condition')
   if (!compiled.ok) return compiled
   const run = compiled.value
-  return ok((subject): Verdict => {
+  const condition = (subject: Subject): Verdict => {
     const outcome = run(subject)
     if (outcome.kind === 'error') return outcome
     if (outcome.value === true) return holds
     return outcome.value === false ? fails : { kind: 'error', cause: new Error('CEL: the result is not a bool') }
-  })
+  }
+  return ok(Object.assign(condition, { reads: run.reads }))
 }

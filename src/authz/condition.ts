@@ -4,6 +4,7 @@ import type { AuthRequest } from '../model/request.ts'
 import type { Result } from '../model/result.ts'
 import type { AccessReviews } from '../model/reviews.ts'
 import type { RouteKey } from '../model/route.ts'
+import type { HeaderReads } from './cel-reads.ts'
 
 /** What conditions and header values can look at. */
 export interface Subject {
@@ -19,10 +20,17 @@ export type Verdict =
   | { readonly kind: 'error'; readonly cause?: unknown }
 
 /** A compiled entry of `spec.authorization`. Answers at once where it can; never throws. */
-export type Condition = (subject: Subject, signal: AbortSignal) => Verdict | Promise<Verdict>
+export interface Condition {
+  (subject: Subject, signal: AbortSignal): Verdict | Promise<Verdict>
+  /** Absent where it looks at no header. */
+  readonly reads?: HeaderReads
+}
 
 /** A condition that the request itself answers: nobody else is asked. */
-export type ImmediateCondition = (subject: Subject) => Verdict
+export interface ImmediateCondition {
+  (subject: Subject): Verdict
+  readonly reads?: HeaderReads
+}
 
 /** What conditions can ask of others than the request. */
 export interface ConditionContext {

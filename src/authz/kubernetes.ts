@@ -60,7 +60,7 @@ export const kubernetes: ConditionKind<Block> = { kind: 'kubernetes', schema, co
 function compile(block: Block, { reviews }: ConditionContext = { reviews: undefined }): Result<Condition> {
   if (reviews === undefined) {
     return failed([
-      fault('bad-value', [], 'asks the Kubernetes API server, and there is none', 'serve with --kubernetes'),
+      fault('no-cluster', [], 'asks the Kubernetes API server, and there is none', 'serve with --kubernetes'),
     ])
   }
   const attributesOf = block.path === undefined ? resourceAttributes(block) : pathAttributes(block.verb, block.path)

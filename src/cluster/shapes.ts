@@ -69,6 +69,20 @@ const externalAuth = z.looseObject({
 
 const routeFilter = z.looseObject({ type: z.string(), externalAuth: externalAuth.optional().catch(undefined) })
 
+const listeners = z
+  .array(
+    z.looseObject({
+      name: z.string(),
+      hostname: z.string().default(''),
+      port: z.number(),
+      protocol: z.string().default(''),
+      allowedRoutes: z
+        .looseObject({ namespaces: z.looseObject({ from: z.string().default('Same') }).optional() })
+        .optional(),
+    }),
+  )
+  .default([])
+
 export const clusterKinds = {
   GatewayClass: z.looseObject({
     metadata,
@@ -89,19 +103,10 @@ export const clusterKinds = {
     spec: z.looseObject({
       gatewayClassName: z.string(),
       defaultScope: z.string().optional(),
-      listeners: z
-        .array(
-          z.looseObject({
-            name: z.string(),
-            hostname: z.string().default(''),
-            port: z.number(),
-            protocol: z.string().default(''),
-            allowedRoutes: z
-              .looseObject({ namespaces: z.looseObject({ from: z.string().default('Same') }).optional() })
-              .optional(),
-          }),
-        )
-        .default([]),
+      listeners,
+      allowedListeners: z
+        .looseObject({ namespaces: z.looseObject({ from: z.string().default('None') }).optional() })
+        .optional(),
       tls: z
         .looseObject({
           frontend: z
@@ -133,6 +138,7 @@ export const clusterKinds = {
       .catch({ conditions: [], addresses: [] })
       .default({ conditions: [], addresses: [] }),
   }),
+  ListenerSet: z.looseObject({ metadata, spec: z.looseObject({ parentRef, listeners }) }),
   HTTPRoute: z.looseObject({
     metadata,
     spec: z.looseObject({

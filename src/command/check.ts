@@ -1,26 +1,38 @@
 import { worldOf } from '../cluster/objects.ts'
-import { examine } from '../doctor/examine.ts'
+import { showFix } from '../doctor/diagnosis.ts'
 import type { Diagnosis } from '../doctor/diagnosis.ts'
+import { examine } from '../doctor/examine.ts'
 import { ruleNeeds } from '../doctor/rule-needs.ts'
+import type { DenyReason } from '../model/decision.ts'
 import { silent } from '../model/telemetry.ts'
-import type { Severity } from '../model/result.ts'
+import { showPath } from '../model/result.ts'
+import type { Problem } from '../model/result.ts'
 import { showRoute } from '../model/route.ts'
-import { createCompiler } from '../policy/compile.ts'
+import { address, createCompiler } from '../policy/compile.ts'
+import { distinct } from '../policy/distinct.ts'
 import type { OurService } from '../policy/gateway-api.ts'
 import { offlineServices, systemClock } from '../services.ts'
 import type { Settings } from '../settings.ts'
+import { settingsTable } from '../settings-table.ts'
 import { readDirectory } from '../source/files.ts'
 import type { SourceState } from '../source/source.ts'
 import { openCluster } from './cluster.ts'
-import { showDiagnosis } from './show-diagnosis.ts'
-import { countProblems, showProblem } from './show-problems.ts'
+import { believes } from './trust.ts'
 import { UsageError } from './usage-error.ts'
 
-/** What `gatehouse check` found, ready to print. */
+/** One thing that is wrong, weak or worth knowing, with the YAML that mends it where there is some. */
+export interface Reported extends Problem {
+  readonly fix?: string
+}
+
+/** What `gatehouse check` found. */
 export interface CheckReport {
-  readonly lines: readonly string[]
-  /** 1 where anything is an error. */
-  readonly exitCode: 0 | 1
+  /** Each thing once, object by object. */
+  readonly findings: readonly Reported[]
+  /** How many rules have a policy that can be used. */
+  readonly protectedRules: number
+  /** `told`: a finding above is about this very rule. */
+  readonly refusing: readonly { readonly rule: string; readonly reason: DenyReason; readonly told: boolean }[]
 }
 
 /** Reads a directory as `serve` would, without asking any issuer, and tells everything that is wrong with it. */
@@ -29,26 +41,42 @@ export const checkDirectory = async (directory: string, settings: Settings): Pro
 
 /** The same for a cluster as it is now; reads, and writes nothing. */
 export async function checkCluster(settings: Settings): Promise<CheckReport> {
-  const said: string[] = []
-  const cluster = openCluster(settings, { clock: systemClock, telemetry: silent, warn: (line) => said.push(line) })
+  const said = new Set<string>()
+  const wait = waiting()
+  const warn = (line: string): void => {
+    said.add(line)
+    wait.shorten()
+  }
+  const cluster = openCluster(settings, { clock: systemClock, telemetry: silent, warn })
   try {
-    const state = await Promise.race([firstState(cluster.source), later(patience)])
+    const state = await Promise.race([firstState(cluster.source), wait.over])
     if (state !== undefined) return await check(state, settings, cluster.us)
     throw new UsageError(
-      `the cluster did not answer within ${patience / 1000} s${said.length === 0 ? '' : `. ${said.join(' ')}`}`,
+      `the cluster of KUBECONFIG (or ~/.kube/config) did not answer in time${said.size === 0 ? '' : `. ${[...said].join(' ')}`}`,
     )
   } finally {
+    wait.end()
     await cluster.source.close()
     await cluster.close()
   }
 }
 
-const patience = 30_000
+/** Milliseconds for a cluster that is slow, and for one that has already said what is wrong. */
+const patience = { slow: 180_000, troubled: 5000 } as const
 
-const later = (millis: number): Promise<undefined> =>
-  new Promise((done) => {
-    setTimeout(done, millis, undefined).unref()
-  })
+/** The end of patience. Its clock keeps the process alive: what waits for a cluster that is not there has nothing else to do it. */
+function waiting() {
+  const { promise: over, resolve } = Promise.withResolvers<undefined>()
+  const end = (): void => resolve(undefined)
+  const timers = [setTimeout(end, patience.slow)]
+  return {
+    over,
+    shorten: (): void => {
+      if (timers.length === 1) timers.push(setTimeout(end, patience.troubled))
+    },
+    end: (): void => timers.forEach((timer) => clearTimeout(timer)),
+  }
+}
 
 async function firstState(source: ReturnType<typeof openCluster>['source']): Promise<SourceState | undefined> {
   let first: SourceState | undefined
@@ -56,32 +84,55 @@ async function firstState(source: ReturnType<typeof openCluster>['source']): Pro
   return first
 }
 
-async function check(state: SourceState, settings: Settings, us: OurService | undefined): Promise<CheckReport> {
+/** What is wrong with a state of a source. */
+export async function check(state: SourceState, settings: Settings, us: OurService | undefined): Promise<CheckReport> {
   const services = offlineServices()
   try {
     const { snapshot, problems, reports } = createCompiler(services, us)(state.manifests)
     const { rules } = snapshot
+    // The second object of a name is a problem of its own, and nothing that anybody serves.
+    const world = worldOf(distinct(state.manifests, () => undefined).all)
     const budgets = { HTTP: settings.httpBudget, GRPC: settings.grpcBudget }
-    const wiring = examine({ world: worldOf(state.manifests), us, rules: ruleNeeds(rules, reports()), budgets })
+    const wiring = examine({ world, us, rules: ruleNeeds(rules, reports()), budgets, ...trust(settings) })
     snapshot.release()
-    const read = [...state.problems, ...problems]
-    const all: readonly { readonly severity: Severity }[] = [...read, ...wiring]
     const refused = rules.filter(({ policy }) => policy === undefined)
+    const told = new Set(wiring.flatMap(({ code, key }) => (key && explains.has(code) ? showRoute(key) : [])))
     return {
-      lines: [
-        ...read.map(showProblem),
-        ...wiring.filter((one) => !told(one, problems)).map(showDiagnosis),
-        ...(all.length === 0 ? [] : ['']),
-        `${rules.length - refused.length} rules protected, ${refused.length} refusing everything, ${countProblems(all)}`,
-        ...refused.map(({ key, refusal }) => `  ${showRoute(key)} refuses everything: ${refusal ?? 'no-policy'}`),
-      ],
-      exitCode: all.some(({ severity }) => severity === 'error') ? 1 : 0,
+      findings: once([...state.problems, ...problems], wiring),
+      protectedRules: rules.length - refused.length,
+      refusing: refused.map(({ key, refusal = 'no-policy' }) => {
+        const rule = showRoute(key)
+        return { rule, reason: refusal, told: told.has(rule) }
+      }),
     }
   } finally {
     await services.close()
   }
 }
 
-/** True where the compiler has said the same of the same object. */
-const told = (one: Diagnosis, problems: readonly { readonly code: string; readonly object?: string }[]): boolean =>
-  problems.some(({ code, object }) => code === one.code && object?.endsWith(`/${one.object.name}`) === true)
+/** Findings that say that a rule refuses everything. */
+const explains: ReadonlySet<string> = new Set(['filter-without-policy', 'duplicate-rule'])
+
+/** Only `serve` knows whom it believes: here it counts where it was said. */
+const trust = ({ trustedProxies }: Settings): { trust?: 'loopback' | 'others' } =>
+  trustedProxies === settingsTable.trustedProxies.fallback ? {} : { trust: believes(trustedProxies) }
+
+/** Both lists, object by object; what both say of one place is told by the doctor, who has the YAML. */
+function once(problems: readonly Problem[], wiring: readonly Diagnosis[]): readonly Reported[] {
+  const diagnosed = wiring.map(reported)
+  const places = new Set(diagnosed.map(placeOf))
+  const all: readonly Reported[] = [...problems.filter((one) => !places.has(placeOf(one))), ...diagnosed]
+  return [...Map.groupBy(all, ({ object, file }) => object ?? file).values()].flatMap((ofObject) =>
+    ofObject.toSorted((one, other) => (one.line ?? 0) - (other.line ?? 0)),
+  )
+}
+
+const placeOf = ({ code, object, file, path }: Problem): string =>
+  JSON.stringify([code, object ?? file, showPath(path)])
+
+function reported(one: Diagnosis): Reported {
+  const { code, severity, path, say, mend, object } = one
+  const problem = address(object, { code, severity, path, say, ...(mend === undefined ? {} : { mend }) })
+  const fix = showFix(one)
+  return fix === undefined ? problem : { ...problem, fix }
+}

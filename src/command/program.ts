@@ -1,16 +1,14 @@
 import { Argument, Command, CommanderError, Help, InvalidArgumentError, Option } from 'commander'
 import type { Readable, Writable } from 'node:stream'
 import { passwordFormats } from '../authn/hash-line.ts'
-import { authPolicyJsonSchema } from '../policy/document.ts'
 import { defaultSettings, environmentArguments, settingOptions, unknownVariables } from '../settings.ts'
 import type { Settings } from '../settings.ts'
-import { crdYaml } from './crd.ts'
-import { checkCluster, checkDirectory } from './check.ts'
-import { hashKeyCommand, hashPasswordCommand } from './hash.ts'
 import type { HashKeyOptions, HashPasswordOptions } from './hash.ts'
 import { outdatedNode } from './node-floor.ts'
-import { serve } from './serve.ts'
+import { pageOf, reportJson, showReport } from './show-report.ts'
 import { UsageError } from './usage-error.ts'
+
+// What only one command needs is imported by that command: `serve` starts in a fraction of the time.
 
 /** The process as the command line sees it. */
 export interface Surroundings {
@@ -45,6 +43,7 @@ export async function program(around: Surroundings): Promise<number> {
 /** Settings from the environment go before those of the command line, so that the latter win. */
 function withEnvironment({ args, environment }: Surroundings): string[] {
   const [command, ...rest] = args
+  if (command === 'check') return [command, ...environmentOfCheck(environment), ...rest]
   if (command !== 'serve') return [...args]
   const [unknown] = unknownVariables(environment)
   if (unknown !== undefined) throw new UsageError(unknown)
@@ -71,7 +70,7 @@ function commands(around: Surroundings, exit: (code: number) => void): Command {
   root
     .command('crd')
     .description('Print the CustomResourceDefinition of AuthPolicy.')
-    .action(() => void around.output.write(crdYaml()))
+    .action(async () => void around.output.write((await import('./crd.ts')).crdYaml()))
   return root
 }
 
@@ -106,6 +105,7 @@ function addServe(root: Command, around: Surroundings, exit: (code: number) => v
   command.action(async (dir: string, settings: Settings) => {
     const outdated = outdatedNode(around.node)
     if (outdated !== undefined && !settings.allowOldNode) throw new UsageError(outdated)
+    const { serve } = await import('./serve.ts')
     const ended = await serve(dir, settings, {
       say: (line) => void around.messages.write(`${line}\n`),
       onStop: (stop) => onStop(around, stop),
@@ -126,7 +126,15 @@ function onStop(around: Surroundings, stop: (signal: 'SIGTERM' | 'SIGINT') => vo
 }
 
 /** The settings that decide what `check` finds, besides the directory. */
-const checked: readonly string[] = ['kubernetes', 'namespaces', 'service', 'httpBudget', 'grpcBudget']
+const checked: readonly string[] = ['kubernetes', 'namespaces', 'service', 'trustedProxies', 'httpBudget', 'grpcBudget']
+
+/** Where Gatehouse runs, `check` sees what `serve` does. Only the command line says whether a directory or the cluster is meant. */
+function environmentOfCheck(environment: Surroundings['environment']): readonly string[] {
+  const flags = settingOptions().flatMap(({ option }) =>
+    checked.includes(option.attributeName()) && option.attributeName() !== 'kubernetes' ? (option.long ?? []) : [],
+  )
+  return environmentArguments(environment).filter((argument) => flags.some((flag) => argument.startsWith(`${flag}=`)))
+}
 
 function addCheck(root: Command, around: Surroundings, exit: (code: number) => void): void {
   const command = root
@@ -136,13 +144,20 @@ function addCheck(root: Command, around: Surroundings, exit: (code: number) => v
     )
     .addArgument(directory())
     .option('--schema', 'Print the JSON schema of an AuthPolicy instead.')
+    .addOption(
+      new Option('--output <form>', 'Print it for people or for programs.').choices(['text', 'json']).default('text'),
+    )
   for (const { option } of settingOptions()) if (checked.includes(option.attributeName())) command.addOption(option)
-  command.action(async (dir: string, { schema, ...given }: Settings & { schema?: boolean }) => {
+  command.action(async (dir: string, { schema, output, ...given }: Settings & { schema?: boolean; output: string }) => {
+    const { authPolicyJsonSchema } = await import('../policy/document.ts')
+    const { checkCluster, checkDirectory } = await import('./check.ts')
     if (schema === true) return void around.output.write(`${JSON.stringify(authPolicyJsonSchema(), null, 2)}\n`)
     const settings = { ...defaultSettings(), ...given }
-    const { lines, exitCode } = await (settings.kubernetes ? checkCluster(settings) : checkDirectory(dir, settings))
+    const report = await (settings.kubernetes ? checkCluster(settings) : checkDirectory(dir, settings))
+    const lines =
+      output === 'json' ? [JSON.stringify(reportJson(report), null, 2)] : showReport(report, pageOf(around.output))
     around.output.write(`${lines.join('\n')}\n`)
-    exit(exitCode)
+    exit(report.findings.some(({ severity }) => severity === 'error') ? 1 : 0)
   })
 }
 
@@ -154,11 +169,11 @@ function addHash(root: Command, around: Surroundings): void {
     .description('Make a password-file line. The password is read from the terminal or standard input.')
     .option('--user <name>', 'Put the user name in front, as in a password file.')
     .addOption(new Option('--format <format>', 'How to hash.').choices(passwordFormats).default('argon2id'))
-    .action((options: HashPasswordOptions) => hashPasswordCommand(options, terminal))
+    .action(async (options: HashPasswordOptions) => (await import('./hash.ts')).hashPasswordCommand(options, terminal))
   hash
     .command('key')
     .description('Make an API key line. The key is read from the terminal or standard input, or made.')
     .option('--generate', 'Make a new key, and show it this once.', false)
     .option('--expires <date>', 'Refuse the key from this date on.')
-    .action((options: HashKeyOptions) => hashKeyCommand(options, terminal))
+    .action(async (options: HashKeyOptions) => (await import('./hash.ts')).hashKeyCommand(options, terminal))
 }

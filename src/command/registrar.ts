@@ -15,6 +15,9 @@ import { ownMetadata } from '../registration/own-object.ts'
 import { parseLabelSelector } from '../registration/label-selector.ts'
 import type { Settings } from '../settings.ts'
 import type { Cluster } from './cluster.ts'
+import { inTurn } from './in-turn.ts'
+import { followTls } from './tls-registration.ts'
+import { believes } from './trust.ts'
 import { UsageError } from './usage-error.ts'
 
 /** Keeps statuses and our own objects in the cluster as they should be; decisions never wait for it. */
@@ -51,6 +54,7 @@ export function startRegistrar({ cluster, settings, clock, telemetry, identity, 
     metadata: () => ownMetadata(worldOf(latest?.manifests ?? []), us),
   })
   const prober = settings.probe ? createProber({ evidence, clock }) : undefined
+  const tls = followTls({ settings, onChange: () => controller.wake(), warn })
   const controller = createController({
     client,
     lease,
@@ -61,7 +65,19 @@ export function startRegistrar({ cluster, settings, clock, telemetry, identity, 
     identity,
     warn,
     options: admission(settings),
+    tls: tls.current,
     ...(prober === undefined ? {} : { prober }),
+  })
+  const examinations = inTurn<State>({
+    ticks: clock.ticks,
+    rest: 2,
+    work: async (state) => {
+      // What stands in the cluster for our TLS is not taken away before it is known whether we serve any.
+      const [seen] = await Promise.all([observed(state, cluster, settings), tls.read])
+      telemetry.level('wiring-findings', seen.findings.filter(({ severity }) => severity === 'error').length)
+      controller.update(seen)
+    },
+    failed: () => warn('The wiring could not be examined; statuses stay as they are.'),
   })
   lease.start()
   return {
@@ -72,16 +88,11 @@ export function startRegistrar({ cluster, settings, clock, telemetry, identity, 
     },
     update: (state) => {
       latest = state
-      void observed(state, cluster, settings)
-        .then((seen) => {
-          // A newer state that came in the meantime has its own examination.
-          if (latest !== state) return
-          telemetry.level('wiring-findings', seen.findings.filter(({ severity }) => severity === 'error').length)
-          controller.update(seen)
-        })
-        .catch(() => warn('The wiring could not be examined; statuses stay as they are.'))
+      examinations.offer(state)
     },
     close: async () => {
+      tls.close()
+      await examinations.close()
       await controller.close()
       await prober?.close()
       await lease.close()
@@ -105,7 +116,8 @@ async function observed(state: State, { us }: Cluster, settings: Settings) {
   const reports = state.reports()
   const rules = ruleNeeds(state.snapshot.rules, reports)
   const budgets = { HTTP: settings.httpBudget, GRPC: settings.grpcBudget }
-  const findings = await examineGently({ world, us, rules, budgets }, breathe)
+  const given = { world, us, rules, budgets, trust: believes(settings.trustedProxies) }
+  const findings = await examineGently(given, breathe)
   return { world, reports, findings, unlisted: new Set(state.problems.some(hidesObjects) ? listed : []) }
 }
 

@@ -3,14 +3,13 @@ import { startGatehouse } from '../gatehouse.ts'
 import type { Running, State } from '../gatehouse.ts'
 import { createDecisionLog } from '../log.ts'
 import { createMetrics } from '../metrics.ts'
-import { openCluster } from './cluster.ts'
 import type { Problem } from '../model/result.ts'
 import { createServices, systemClock } from '../services.ts'
 import type { Settings } from '../settings.ts'
 import { createFileSource } from '../source/files.ts'
 import { greeting } from './greeting.ts'
-import { startRegistrar } from './registrar.ts'
 import { countProblems, showProblem } from './show-problems.ts'
+import { untrustedSourceHint } from './untrusted-source.ts'
 
 /** The process, so that signals and messages come in by the door. */
 export interface Process {
@@ -31,12 +30,24 @@ export async function serve(directory: string, settings: Settings, around: Proce
   const { say, onStop, onFault } = around
   const metrics = createMetrics()
   const { telemetry } = metrics
-  const cluster = settings.kubernetes ? openCluster(settings, { clock: systemClock, telemetry, warn: say }) : undefined
+  // The Kubernetes client takes longer to load than all the rest.
+  const cluster = settings.kubernetes
+    ? (await import('./cluster.ts')).openCluster(settings, { clock: systemClock, telemetry, warn: say })
+    : undefined
   const services = createServices({ telemetry, ...settings, reviewServer: cluster?.reviewServer })
   const registrar =
-    cluster && startRegistrar({ cluster, settings, clock: systemClock, telemetry, identity: hostname(), warn: say })
+    cluster &&
+    (await import('./registrar.ts')).startRegistrar({
+      cluster,
+      settings,
+      clock: systemClock,
+      telemetry,
+      identity: replicaName(),
+      warn: say,
+    })
   const log = createDecisionLog({ which: settings.decisionLog, digest: services.digest, telemetry })
   const announce = announcer(say)
+  const hint = untrustedSourceHint(settings.trustedProxies, say)
   const seen: { latest?: State } = {}
   let calm: () => void = () => undefined
   const signalled = new Promise<Signal | 'fault'>((done) => {
@@ -61,6 +72,7 @@ export async function serve(directory: string, settings: Settings, around: Proce
       metrics,
       record: (record) => {
         log.record(record)
+        hint(record)
         registrar?.record(record)
       },
       warn: say,
@@ -85,6 +97,9 @@ export async function serve(directory: string, settings: Settings, around: Proce
     calm()
   }
 }
+
+/** In a Pod the same after each restart of its container; elsewhere two of one machine must not take each other for themselves. */
+const replicaName = (): string => `${hostname()}-${process.pid}`
 
 /** Class and place of an error, never its message: it may quote what it choked on. */
 const whereFrom = (cause: unknown): string =>

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Path } from '../model/result.ts'
-import { diagnosis } from './diagnosis.ts'
-import type { Diagnosis } from './diagnosis.ts'
+import { diagnosis, edit, fixedBy, setting } from './diagnosis.ts'
+import type { Diagnosis, Fix } from './diagnosis.ts'
 import { mendFilter } from './mended-filter.ts'
 import { controllersOf } from './scene.ts'
 import type { HttpRouteRule, OurFilter, RuleSite, Scene } from './scene.ts'
@@ -9,23 +9,29 @@ import type { HttpRouteRule, OurFilter, RuleSite, Scene } from './scene.ts'
 const timeouts = z.looseObject({ timeouts: z.looseObject({ request: z.string() }) })
 
 /** A gateway that stops waiting before Gatehouse gives up: what it does then is not for Gatehouse to say. */
-export function waiting(site: RuleSite, { budgets }: Scene): readonly Diagnosis[] {
+export function waiting(site: RuleSite, { budgets, us }: Scene): readonly Diagnosis[] {
   const { filter, route, rule, index, key, needs } = site
   if (filter === undefined) return []
   const protocol = filter.auth.protocol === 'GRPC' ? 'GRPC' : 'HTTP'
   const budget = Math.min(needs?.budget ?? Infinity, budgets[protocol])
-  const told = (path: Path, say: string): Diagnosis => {
-    const mend = `let Gatehouse answer sooner (--${protocol.toLowerCase()}-budget), or wait longer`
-    return diagnosis(route.manifest, { code: 'short-timeout', severity: 'warning', path, say, mend }, key)
-  }
+  const flag = `--${protocol.toLowerCase()}-budget`
+  const told = (path: Path, say: string, mend: string, fix: Fix | undefined): Diagnosis =>
+    diagnosis(route.manifest, { code: 'short-timeout', severity: 'warning', path, say, mend, ...fixedBy(fix) }, key)
   const impatient = controllersOf(site).flatMap(({ name, timeouts: { [protocol]: wait } }) => {
     const say = `${name} waits ${wait} ms for an answer over ${protocol}, and a check may take ${budget} ms`
-    return wait !== undefined && wait <= budget ? [told([...filter.path, 'externalAuth', 'protocol'], say)] : []
+    if (wait === undefined || wait > budget) return []
+    // A quarter is left for the way there and back.
+    const sooner = `${flag}=${Math.max(1, Math.floor(wait * 0.75))}`
+    const mend = `let Gatehouse answer sooner: ${sooner}`
+    return [told([...filter.path, 'externalAuth', 'protocol'], say, mend, setting(us, sooner))]
   })
   const request = requestTimeout(rule)
   if (request === undefined || request > budget) return impatient.slice(0, 1)
   const say = `the whole request may take ${request} ms, and its check alone ${budget} ms`
-  return [...impatient.slice(0, 1), told(['spec', 'rules', index, 'timeouts', 'request'], say)]
+  const path = ['spec', 'rules', index, 'timeouts', 'request']
+  const mend = `let Gatehouse answer sooner (${flag}), or give the backend its time after the check`
+  const fix = edit(path, `${Math.min(request + budget, 99_999)}ms`)
+  return [...impatient.slice(0, 1), told(path, say, mend, fix)]
 }
 
 function requestTimeout(rule: HttpRouteRule): number | undefined {
@@ -58,9 +64,11 @@ export function passage(site: RuleSite, scene: Scene): readonly Diagnosis[] {
   if (mute !== undefined) {
     const say = `policy ${needs?.policy} answers with a redirect, which ${mute.name} turns into a 500`
     const mend = 'write unauthenticated: {respond: Challenge} or Forbidden'
-    found.push(
-      diagnosis(route.manifest, { code: 'answer-not-passed', severity: 'warning', path: filter.path, say, mend }, key),
-    )
+    const [namespace = '', name = ''] = needs?.policy.split('/') ?? []
+    const change = { object: { kind: 'AuthPolicy', namespace, name }, path: ['spec', 'unauthenticated'] }
+    const fix = { kind: 'edit', changes: [{ ...change, value: { respond: 'Challenge' } }] } as const
+    const said = { code: 'answer-not-passed', severity: 'warning', path: filter.path, say, mend, fix } as const
+    found.push(diagnosis(route.manifest, said, key))
   }
   return bodyForwarded(filter) ? [...found, forwarded(site, filter, scene)] : found
 }

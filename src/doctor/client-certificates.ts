@@ -1,6 +1,7 @@
 import { intersectHostname } from '../policy/hostname.ts'
-import { diagnosis, edit } from './diagnosis.ts'
-import type { Diagnosis } from './diagnosis.ts'
+import { diagnosis, edit, fixedBy } from './diagnosis.ts'
+import type { Diagnosis, Fix } from './diagnosis.ts'
+import type { Path } from '../model/result.ts'
 import type { Gateway, Listener } from './reach.ts'
 import type { RuleSite, Scene } from './scene.ts'
 
@@ -26,17 +27,36 @@ function ofGateway(site: RuleSite, gateway: Gateway, listeners: readonly Listene
   const plain = listeners.find((one) => !secure.includes(one))
   const ports = [...new Set(secure.map(({ port }) => port))]
   return [
-    ...(plain === undefined ? [] : [withoutTls(site, gateway, plain)]),
+    ...(plain === undefined ? [] : [withoutTls(site, gateway, plain, secure[0])]),
     ...ports.flatMap((port) => validated(site, gateway, port)),
     ...secure.flatMap((one) => overlapping(site, gateway, one)),
   ]
 }
 
-function withoutTls({ needs }: RuleSite, { manifest, object }: Gateway, listener: Listener): Diagnosis {
+function withoutTls(site: RuleSite, gateway: Gateway, listener: Listener, secure: Listener | undefined): Diagnosis {
+  const { needs } = site
+  const { manifest, object } = gateway
   const path = ['spec', 'listeners', object.spec.listeners.indexOf(listener)]
   const say = `policy ${needs?.policy} takes client certificates, and listener "${listener.name}" has no TLS to carry one`
   const mend = 'attach the route to an HTTPS listener only'
-  return diagnosis(manifest, { code: 'missing-frontend-validation', severity: 'warning', path, say, mend })
+  const fix = fixedBy(secure === undefined ? madeSecure(path, listener) : attachedTo(site, gateway, secure))
+  return diagnosis(manifest, { code: 'missing-frontend-validation', severity: 'warning', path, say, mend, ...fix })
+}
+
+/** The route's reference to the gateway, with the listener that has TLS. */
+function attachedTo({ route }: RuleSite, { manifest }: Gateway, { name }: Listener): Fix | undefined {
+  const index = route.object.spec.parentRefs.findIndex(
+    (ref) => ref.name === manifest.name && (ref.namespace ?? route.manifest.namespace) === manifest.namespace,
+  )
+  if (index < 0) return undefined
+  const path = ['spec', 'parentRefs', index, 'sectionName']
+  return { kind: 'edit', changes: [{ object: route.manifest, path, value: name }] }
+}
+
+const madeSecure = (path: Path, { name, hostname }: Listener): Fix => {
+  const tls = { certificateRefs: [{ name: 'tls' }] }
+  const secured = { name, port: 443, protocol: 'HTTPS', ...(hostname === '' ? {} : { hostname }), tls }
+  return edit(path, secured)
 }
 
 function validated({ needs }: RuleSite, { manifest, object }: Gateway, port: number): readonly Diagnosis[] {
@@ -85,5 +105,8 @@ function overlapping({ needs }: RuleSite, { manifest, object }: Gateway, one: Li
   const path = ['spec', 'listeners', listeners.indexOf(one), 'hostname']
   const say = `listeners "${one.name}" and "${other.name}" share port ${one.port} and hosts: a connection made for one may carry requests for the other, with the certificate that policy ${needs?.policy} trusts`
   const mend = 'give hosts with client certificates a port of their own'
-  return [diagnosis(manifest, { code: 'overlapping-listeners', severity: 'warning', path, say, mend })]
+  const taken = new Set(listeners.map(({ port }) => port))
+  const free = Array.from({ length: taken.size + 1 }, (_, offset) => 8443 + offset).find((port) => !taken.has(port))
+  const fix = edit(['spec', 'listeners', listeners.indexOf(one), 'port'], free)
+  return [diagnosis(manifest, { code: 'overlapping-listeners', severity: 'warning', path, say, mend, fix })]
 }

@@ -13,6 +13,8 @@ export interface Controller {
   readonly timeouts: Readonly<Partial<Record<'HTTP' | 'GRPC', number>>>
   /** `called`: it calls exactly `http.path` and tells the request in headers; `appended`: the request's path comes behind it. */
   readonly path: 'appended' | 'called'
+  /** It tells the request in headers, which are believed from `--trusted-proxies` only. */
+  readonly tellsInHeaders: boolean
   /** It leaves out a rule whose auth backend cannot be used, so that its requests fall to a broader one (R12). */
   readonly dropsRules: boolean
   /** It passes a 302 of the auth service on to the client. */
@@ -30,6 +32,7 @@ const honouring: Omit<Controller, 'name' | 'guide'> = {
   protocols: ['HTTP', 'GRPC'],
   timeouts: {},
   path: 'appended',
+  tellsInHeaders: false,
   dropsRules: false,
   passesRedirects: true,
   removesHeaders: true,
@@ -69,6 +72,7 @@ export const controllers: ReadonlyMap<string, Controller> = new Map([
       protocols: ['HTTP'],
       timeouts: { HTTP: 60_000 },
       path: 'called',
+      tellsInHeaders: true,
       passesRedirects: false,
       removesHeaders: false,
     },
@@ -91,7 +95,10 @@ export const controllers: ReadonlyMap<string, Controller> = new Map([
   ['kgateway.dev/kgateway', refusing('kgateway', 'kgateway', 'a GatewayExtension with a TrafficPolicy')],
   [
     'traefik.io/gateway-controller',
-    refusing('Traefik', 'traefik', 'a forwardAuth Middleware in an ExtensionRef filter'),
+    {
+      ...refusing('Traefik', 'traefik', 'a forwardAuth Middleware in an ExtensionRef filter'),
+      tellsInHeaders: true,
+    },
   ],
   [
     'projectcontour.io/gateway-controller',

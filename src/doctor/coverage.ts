@@ -1,8 +1,9 @@
-import { clipped, diagnosis, edit, ruleNamed } from './diagnosis.ts'
-import type { Diagnosis } from './diagnosis.ts'
+import { clipped, diagnosis, edit, fixedBy, ruleNamed } from './diagnosis.ts'
+import type { Diagnosis, Fix } from './diagnosis.ts'
 import { mendedFilter } from './mended-filter.ts'
-import { ours } from './scene.ts'
+import { controllersOf, ours } from './scene.ts'
 import type { RuleSite, Scene } from './scene.ts'
+import { vendorObjects } from './vendor-objects.ts'
 
 /** Whether filter and policy meet: one without the other either refuses everything or checks nothing. */
 export function filterAndPolicy(site: RuleSite, scene: Scene): readonly Diagnosis[] {
@@ -18,14 +19,13 @@ export function filterAndPolicy(site: RuleSite, scene: Scene): readonly Diagnosi
   const mend = elsewhere ? 'make sure that it does' : 'add the filter'
   // Without a cluster, a proxy may ask in a way that no manifest tells.
   const severity = elsewhere ? 'note' : scene.us === undefined ? 'warning' : 'error'
-  const fix = edit([...path, rule.filters.length], mendedFilter(site, undefined, scene))
-  return [
-    diagnosis(
-      route.manifest,
-      { code: 'policy-without-filter', severity, path, say, mend, ...(elsewhere ? {} : { fix }) },
-      key,
-    ),
-  ]
+  const own = elsewhere ? controllersOf(site).flatMap(({ name }) => vendorObjects(name, site, scene) ?? []) : []
+  const fix: Fix | undefined = elsewhere
+    ? own.length === 0
+      ? undefined
+      : { kind: 'apply', objects: own }
+    : edit([...path, rule.filters.length], mendedFilter(site, undefined, scene))
+  return [diagnosis(route.manifest, { code: 'policy-without-filter', severity, path, say, mend, ...fixedBy(fix) }, key)]
 }
 
 const lacksFilter = (filter: string | undefined): boolean => filter === 'refused' || filter === 'ignored'
@@ -87,7 +87,11 @@ export function filterPlaces(site: RuleSite, scene: Scene): readonly Diagnosis[]
     const path = [...here, 'filters', all[1] ?? 0]
     const say = `the rule has ${all.length} ExternalAuth filters: some gateways use the first only`
     const mend = 'keep one'
-    found.push(diagnosis(route.manifest, { code: 'repeated-filter', severity: 'warning', path, say, mend }, key))
+    const kept = rule.filters.filter(
+      ({ type }, position) => type !== 'ExternalAuth' || position === site.filter?.path[4],
+    )
+    const fix = edit([...here, 'filters'], kept)
+    found.push(diagnosis(route.manifest, { code: 'repeated-filter', severity: 'warning', path, say, mend, fix }, key))
   }
   return found
 }

@@ -12,19 +12,28 @@ export interface Diagnosis extends Finding {
   readonly object: Manifest
   /** The rule that it is about; absent where it is about an object that serves many. */
   readonly key?: RouteKey
+  /** `namespace/name` of the Gateways that it is about; absent where it is about all that serve the rule. */
+  readonly gateways?: readonly string[]
   /** What mends it, as data: only what is shown is turned into YAML. */
   readonly fix?: Fix
 }
 
-/** `edit`: values to put at places of the diagnosed object. `apply`: further objects that have to exist. */
+/**
+ * `edit`: values to put at places of the diagnosed object. `apply`: further objects that have to exist. `setting`: an argument for
+ * Gatehouse itself, in the Deployment of this name.
+ */
 export type Fix =
   | { readonly kind: 'edit'; readonly changes: readonly Change[] }
   | { readonly kind: 'apply'; readonly objects: readonly object[] }
+  | { readonly kind: 'setting'; readonly deployment: Named; readonly argument: string }
+
+/** What names an object. */
+type Named = Pick<Manifest, 'kind' | 'namespace' | 'name'>
 
 /** One value and where it goes. */
 export interface Change {
   /** Absent where it is the diagnosed object. */
-  readonly object?: Manifest
+  readonly object?: Named
   readonly path: Path
   readonly value: unknown
 }
@@ -36,6 +45,7 @@ export interface Said {
   readonly path: Path
   readonly say: string
   readonly mend: string
+  readonly gateways?: readonly string[]
   readonly fix?: Fix
 }
 
@@ -45,11 +55,19 @@ export const diagnosis = (object: Manifest, said: Said, key?: RouteKey): Diagnos
   severity: said.severity,
   object,
   ...(key === undefined ? {} : { key }),
+  ...(said.gateways === undefined ? {} : { gateways: said.gateways }),
   ...(said.fix === undefined ? {} : { fix: said.fix }),
 })
 
 /** A fix that puts one value in one place. */
 export const edit = (path: Path, value: unknown): Fix => ({ kind: 'edit', changes: [{ path, value }] })
+
+/** The argument in the Deployment of our Service, which `deploy/` names alike; undefined in a directory, which tells of none. */
+export const setting = (us: Pick<Manifest, 'namespace' | 'name'> | undefined, argument: string): Fix | undefined =>
+  us && { kind: 'setting', deployment: { kind: 'Deployment', namespace: us.namespace, name: us.name }, argument }
+
+/** A fix where there is one. */
+export const fixedBy = (fix: Fix | undefined): { readonly fix?: Fix } => (fix === undefined ? {} : { fix })
 
 /** The YAML that mends it, each piece under a comment that says where it goes; undefined where no YAML would. */
 export function showFix({ fix, object }: Diagnosis): string | undefined {
@@ -64,6 +82,8 @@ export function showFix({ fix, object }: Diagnosis): string | undefined {
           return `# ${showObject(other ?? object)}: ${showPath(path)}\n${yaml(piece)}`
         })
         .join('')
+    case 'setting':
+      return `# ${showObject(fix.deployment)}: add to spec.template.spec.containers[0].args\n${yaml([fix.argument])}`
     case 'apply':
       return fix.objects.map(yaml).join('---\n')
   }
@@ -71,7 +91,7 @@ export function showFix({ fix, object }: Diagnosis): string | undefined {
 
 /** `a`, `a and b`, `a, b and c`, or the first eight and how many more. */
 export function listed(words: readonly string[]): string {
-  const shown = words.slice(0, 8).map(clipped)
+  const shown = words.slice(0, 8).map((word) => clipped(word))
   const rest = words.length - shown.length
   const all = rest > 0 ? [...shown, `${rest} more`] : shown
   return all.length < 2 ? all.join('') : `${all.slice(0, -1).join(', ')} and ${all.at(-1)}`

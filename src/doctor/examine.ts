@@ -12,6 +12,7 @@ import { sceneOf } from './scene.ts'
 import type { Given, RuleSite, Scene } from './scene.ts'
 import { referenceGrants, servicePorts } from './service-wiring.ts'
 import { shadowing } from './shadowing.ts'
+import { trustedGateways } from './trusted-gateways.ts'
 
 /** Checks that look at one rule. To add one: write it in the file of its subject, add it here. */
 const ruleChecks: readonly ((site: RuleSite, scene: Scene) => readonly Diagnosis[])[] = [
@@ -33,6 +34,7 @@ const worldChecks: readonly ((scene: Scene) => readonly Diagnosis[])[] = [
   ruleNames,
   referenceGrants,
   servicePorts,
+  trustedGateways,
   shadowing,
   matchedHeaders,
   clientCertificates,

@@ -67,7 +67,7 @@ export function checkedPath(site: RuleSite, scene: Scene): readonly Diagnosis[] 
     const mend = `write http.path: ${clipped(wanted, 600)} and ask the HTTP port`
     return [diagnosis(route.manifest, { code: 'missing-path', severity, path, say, mend, fix }, key)]
   }
-  const say = `http.path ${clipped(written)} is not the key of this rule, so every check is refused`
+  const say = `http.path ${clipped(written)} is not the key of this rule: its requests are refused, or judged by the policy of the rule that it names where the two cannot be told apart`
   const mend = `write ${clipped(wanted, 600)}`
   return [diagnosis(route.manifest, { code: 'foreign-path', severity: 'error', path, say, mend, fix }, key)]
 }

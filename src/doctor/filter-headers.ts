@@ -3,6 +3,7 @@ import type { Path, ProblemCode, Severity } from '../model/result.ts'
 import { diagnosis, listed } from './diagnosis.ts'
 import type { Diagnosis } from './diagnosis.ts'
 import { alwaysSent, mendFilter } from './mended-filter.ts'
+import { lookedAt } from './rule-needs.ts'
 import type { RuleNeeds } from './rule-needs.ts'
 import type { OurFilter, RuleSite, Scene } from './scene.ts'
 
@@ -14,7 +15,7 @@ export function responseHeaders(site: RuleSite, scene: Scene): readonly Diagnosi
   const own = filter.auth.http?.allowedResponseHeaders ?? []
   if (own.length === 0) {
     const say =
-      'allowedResponseHeaders is empty: gateways then copy content-length too, and the backend takes the body for a second, unchecked request'
+      'allowedResponseHeaders is empty: gateways then copy content-length too, and one that does not take it off again when Gatehouse says so (Envoy does) makes the body a second, unchecked request'
     return [told('empty-response-headers', 'error', say, 'list the headers that the policy sets')]
   }
   const names = new Set(own.map((name) => name.toLowerCase()))
@@ -36,12 +37,18 @@ export function responseHeaders(site: RuleSite, scene: Scene): readonly Diagnosi
 export function requestHeaders(site: RuleSite, scene: Scene): readonly Diagnosis[] {
   const { filter, needs } = site
   if (filter === undefined) return []
+  const { protocol } = filter.auth
   const unread = unsent(filter, needs?.reads ?? [])
   const unmatched = unsent(filter, matchedHeaders(site, filter)).filter((name) => !unread.includes(name))
-  if (unread.length === 0 && unmatched.length === 0) return []
-  const told = teller(site, filter, scene, [filter.auth.protocol === 'HTTP' ? 'http' : 'grpc', 'allowedHeaders'])
+  const told = teller(site, filter, scene, [protocol === 'HTTP' ? 'http' : 'grpc', 'allowedHeaders'])
   const found: Diagnosis[] = []
-  if (needs !== undefined && unread.length > 0) found.push(unreadable(needs, unread, told))
+  if (needs !== undefined) {
+    const named = [...unread, ...unmatched]
+    const unseen = unsent(filter, lookedAt(needs, protocol)).filter((name) => !named.includes(name))
+    if (unread.length > 0) found.push(unreadable(needs, unread, told))
+    if (unseen.length > 0) found.push(invisible(needs, unseen, told))
+    if (needs.looksAtOthers && !sendsAll(filter)) found.push(computed(needs, told))
+  }
   if (unmatched.length > 0) {
     const say = `the rule matches by ${listed(unmatched)}, which the gateway does not send: without http.path the rule cannot be told`
     found.push(told('missing-request-header', 'error', say, 'add it to allowedHeaders, or set http.path'))
@@ -56,23 +63,39 @@ function unreadable({ policy, reads, guest }: RuleNeeds, unread: readonly string
   return told('missing-request-header', blind ? 'error' : 'warning', say, 'add it to allowedHeaders')
 }
 
-type Tell = (code: ProblemCode, severity: Severity, say: string, mend: string) => Diagnosis
+/** Conditions and header values then see no such header, and decide as if the client had sent none. */
+function invisible({ policy }: RuleNeeds, unseen: readonly string[], told: Tell): Diagnosis {
+  const say = `the expressions of policy ${policy} look at ${listed(unseen)}, which the gateway does not send: they decide as if the client had not sent it`
+  return told('missing-request-header', 'warning', say, 'add it to allowedHeaders')
+}
 
-/** Findings about one list of the filter; all of them are mended by the same filter. */
+function computed({ policy }: RuleNeeds, told: Tell): Diagnosis {
+  const say = `an expression of policy ${policy} computes a header's name or looks through all headers: it sees only those that the gateway sends`
+  const mend =
+    'write each name out, as in request.headers["x-tenant"], or list every header that is meant in allowedHeaders'
+  return told('computed-request-header', 'warning', say, mend, 'no YAML')
+}
+
+type Tell = (code: ProblemCode, severity: Severity, say: string, mend: string, fix?: 'no YAML') => Diagnosis
+
+/** Findings about one list of the filter; what YAML can mend is mended by the same filter. */
 const teller =
   (site: RuleSite, filter: OurFilter, scene: Scene, list: Path): Tell =>
-  (code, severity, say, mend) => {
+  (code, severity, say, mend, without) => {
     const path = [...filter.path, 'externalAuth', ...list]
-    const fix = mendFilter(site, filter, scene)
-    return diagnosis(site.route.manifest, { code, severity, path, say, mend, fix }, site.key)
+    const fix = without === undefined ? { fix: mendFilter(site, filter, scene) } : {}
+    return diagnosis(site.route.manifest, { code, severity, path, say, mend, ...fix }, site.key)
   }
+
+/** An empty list means all headers over gRPC. */
+const sendsAll = ({ auth }: Pick<OurFilter, 'auth'>): boolean =>
+  auth.protocol !== 'HTTP' && (auth.grpc?.allowedHeaders ?? []).length === 0
 
 /** Those of the lower-case names that do not reach us. */
 function unsent({ auth }: OurFilter, names: readonly string[]): readonly string[] {
+  if (sendsAll({ auth })) return []
   const http = auth.protocol === 'HTTP'
   const sent = (http ? auth.http : auth.grpc)?.allowedHeaders ?? []
-  // An empty list means all headers over gRPC.
-  if (!http && sent.length === 0) return []
   const wanted = http ? names.filter((name) => !alwaysSent.has(name)) : names
   if (wanted.length === 0) return []
   const lower = new Set(sent.map((name) => name.toLowerCase()))

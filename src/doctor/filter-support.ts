@@ -1,4 +1,4 @@
-import { clipped, diagnosis } from './diagnosis.ts'
+import { clipped, diagnosis, fixedBy } from './diagnosis.ts'
 import type { Diagnosis, Fix } from './diagnosis.ts'
 import type { Reach } from './reach.ts'
 import type { RuleSite, Scene } from './scene.ts'
@@ -15,7 +15,7 @@ export function filterSupport(site: RuleSite, scene: Scene): readonly Diagnosis[
   })
 }
 
-function ignored(site: RuleSite, { controller, id }: Reach, scene: Scene): Diagnosis | undefined {
+function ignored(site: RuleSite, { controller, controllerName, id }: Reach, scene: Scene): Diagnosis | undefined {
   const { filter, route, key } = site
   if (filter === undefined || controller === undefined || controller.filter === 'honoured') return undefined
   const { name, instead, guide } = controller
@@ -23,6 +23,7 @@ function ignored(site: RuleSite, { controller, id }: Reach, scene: Scene): Diagn
   const say = `${name} (Gateway ${id}) does not know the ExternalAuth filter: ${effect}`
   const mend = `use ${instead}${guide === '' ? '' : ` (deploy/gateways/${guide})`} and take the filter out`
   const objects = vendorObjects(name, site, scene)
+  const gateways = site.reach.filter((one) => one.controllerName === controllerName).map((one) => one.id)
   const fix: Fix | undefined = objects === undefined ? undefined : { kind: 'apply', objects }
   return diagnosis(
     route.manifest,
@@ -32,7 +33,8 @@ function ignored(site: RuleSite, { controller, id }: Reach, scene: Scene): Diagn
       path: filter.path,
       say,
       mend,
-      ...(fix === undefined ? {} : { fix }),
+      gateways,
+      ...fixedBy(fix),
     },
     key,
   )

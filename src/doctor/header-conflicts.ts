@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { canonicalName } from '../model/header.ts'
-import { diagnosis, listed } from './diagnosis.ts'
-import type { Diagnosis } from './diagnosis.ts'
+import type { Manifest } from '../policy/manifest.ts'
+import { diagnosis, edit, fixedBy, listed } from './diagnosis.ts'
+import type { Diagnosis, Fix } from './diagnosis.ts'
 import { controllersOf } from './scene.ts'
 import type { RuleSite, Scene } from './scene.ts'
 
@@ -9,8 +10,9 @@ import type { RuleSite, Scene } from './scene.ts'
  * A header that a policy sets and a match of the same route looks at: gateways that choose the route again after the check
  * (Envoy's clear_route_cache) would serve a rule that was never checked (R13).
  */
-export function matchedHeaders({ sites }: Scene): readonly Diagnosis[] {
+export function matchedHeaders({ sites, world }: Scene): readonly Diagnosis[] {
   const byRoute = Map.groupBy(sites, ({ route }) => route)
+  const policyOf = policies(world)
   return [...byRoute.values()].flatMap((ofRoute) => {
     const injected = new Map(
       ofRoute.flatMap(({ needs }) =>
@@ -26,13 +28,41 @@ export function matchedHeaders({ sites }: Scene): readonly Diagnosis[] {
         const path = ['spec', 'rules', index, 'matches', position, 'headers', at]
         const say = `the rule matches by ${listed([name])}, which policy ${injected.get(canonicalName(name))} sets: a gateway may route the request anew, to a rule that was not checked`
         const mend = 'match by another header, or let the policy set another one'
-        return [
-          diagnosis(route.manifest, { code: 'matched-injected-header', severity: 'warning', path, say, mend }, key),
-        ]
+        const fix = fixedBy(renamed(policyOf(injected.get(canonicalName(name)) ?? ''), name))
+        const said = { code: 'matched-injected-header', severity: 'warning', path, say, mend, ...fix } as const
+        return [diagnosis(route.manifest, said, key)]
       }
       return []
     })
   })
+}
+
+/** The AuthPolicies by `namespace/name`; looked through once, and only where one is asked for. */
+function policies({ manifests }: Scene['world']): (name: string) => Manifest | undefined {
+  let known: ReadonlyMap<string, Manifest> | undefined
+  return (name) => {
+    known ??= new Map(
+      manifests.flatMap((one) => (one.kind === 'AuthPolicy' ? [[`${one.namespace}/${one.name}`, one] as const] : [])),
+    )
+    return known.get(name)
+  }
+}
+
+const setter = z.looseObject({
+  spec: z.looseObject({
+    response: z.looseObject({ headers: z.array(z.looseObject({ name: z.string() })) }),
+  }),
+})
+
+/** Another name in the policy: of the two it is the one that frees no request of its match. */
+function renamed(object: Manifest | undefined, name: string): Fix | undefined {
+  const read = setter.safeParse(object?.object)
+  if (object === undefined || !read.success) return undefined
+  const { headers } = read.data.spec.response
+  const index = headers.findIndex((one) => canonicalName(one.name) === canonicalName(name))
+  if (index < 0) return undefined
+  const value = `x-auth-${canonicalName(name).replace(/^x-/, '')}`
+  return { kind: 'edit', changes: [{ object, path: ['spec', 'response', 'headers', index, 'name'], value }] }
 }
 
 const named = z.array(z.looseObject({ name: z.string() })).catch([])
@@ -59,7 +89,18 @@ export function overwrittenHeaders({ route, rule, index, key, needs }: RuleSite)
     const path = ['spec', 'rules', index, 'filters', position]
     const say = `this filter changes ${listed(lost)}, which policy ${needs?.policy} sets before it`
     const mend = 'leave it to the policy'
-    return [diagnosis(route.manifest, { code: 'overwritten-header', severity: 'warning', path, say, mend }, key)]
+    const stays = (header: string): boolean => !injects.has(canonicalName(header))
+    const kept = {
+      set: set.filter((one) => stays(one.name)),
+      add: add.filter((one) => stays(one.name)),
+      remove: remove.filter(stays),
+    }
+    const left = Object.fromEntries(Object.entries(kept).filter(([, list]) => list.length > 0))
+    const fix =
+      Object.keys(left).length === 0
+        ? edit(path.slice(0, -1), rule.filters.toSpliced(position, 1))
+        : edit(path, { type: 'RequestHeaderModifier', requestHeaderModifier: left })
+    return [diagnosis(route.manifest, { code: 'overwritten-header', severity: 'warning', path, say, mend, fix }, key)]
   })
 }
 

@@ -3,6 +3,7 @@ import { checkPath, showRoute } from '../model/route.ts'
 import type { RouteKey } from '../model/route.ts'
 import { edit } from './diagnosis.ts'
 import type { Fix } from './diagnosis.ts'
+import { wantedHeaders } from './rule-needs.ts'
 import { controllersOf, usualPorts } from './scene.ts'
 import type { ExternalAuth, Given, OurFilter, RuleSite } from './scene.ts'
 
@@ -43,12 +44,12 @@ export function mendedFilter(site: RuleSite, filter: Pick<OurFilter, 'auth'> | u
 function grpcBlock({ needs }: RuleSite, auth: ExternalAuth): object {
   const own = auth.grpc?.allowedHeaders ?? []
   // An empty list means all headers; one that is not names every header that is sent.
-  return own.length === 0 ? {} : { allowedHeaders: united(own, needs?.reads ?? []) }
+  return own.length === 0 ? {} : { allowedHeaders: united(own, wantedHeaders(needs, 'GRPC')) }
 }
 
 function httpBlock(site: RuleSite, auth: ExternalAuth | undefined): object {
   const { allowedHeaders = [], allowedResponseHeaders = [] } = auth?.http ?? {}
-  const reads = site.needs?.reads.filter((name) => !alwaysSent.has(name)) ?? []
+  const reads = wantedHeaders(site.needs, 'HTTP').filter((name) => !alwaysSent.has(name))
   const sent = united(allowedHeaders, reads)
   return {
     path: pathOf(site.key, site.reach),

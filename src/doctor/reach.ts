@@ -27,24 +27,32 @@ export interface Reach {
 const limits = { parents: 64, hostnames: 64, listeners: 64 } as const
 
 type ParentRef = Route['object']['spec']['parentRefs'][number]
+type ListenerSet = ClusterObject<'ListenerSet'>
+
+/** How a route comes to a Gateway: by a parentRef to it or to a set of its listeners, or because it is a default one. */
+type Way =
+  | { readonly kind: 'own'; readonly ref: ParentRef }
+  | { readonly kind: 'set'; readonly ref: ParentRef; readonly set: ListenerSet }
+  | { readonly kind: 'default' }
 
 /** Finds the gateways of routes, explicit and default ones, each at a cost that does not grow with the world. */
 export function reaches(world: World): (route: Route) => readonly Reach[] {
   const gateways = new Map(world.of('Gateway').map((one) => [idOf(one), one]))
+  const sets = new Map(world.of('ListenerSet').map((one) => [idOf(one), one]))
   const classes = new Map(world.of('GatewayClass').map((one) => [one.manifest.name, one]))
   const defaults = [...gateways].filter(([, { object }]) => object.spec.defaultScope === 'All').slice(0, limits.parents)
   return (route) => {
     const { spec } = route.object
-    const refs = spec.parentRefs
-      .slice(0, limits.parents)
-      .filter(({ kind, group }) => kind === 'Gateway' && group === gatewayGroup)
-    const wanted = Map.groupBy(refs, (ref) => `${ref.namespace ?? route.manifest.namespace}/${ref.name}`)
-    if (spec.useDefaultGateways === 'All') for (const [id] of defaults) if (!wanted.has(id)) wanted.set(id, [])
-    return [...wanted].map(([id, parents]) => {
+    const explicit = spec.parentRefs.slice(0, limits.parents).flatMap((ref) => waysOf(ref, route, sets))
+    const implied =
+      spec.useDefaultGateways === 'All' ? defaults.map(([id]) => ({ id, way: { kind: 'default' } as const })) : []
+    const wanted = Map.groupBy([...explicit, ...implied], ({ id }) => id)
+    return [...wanted].map(([id, found]) => {
       const gateway = gateways.get(id)
       const gatewayClass = gateway && classes.get(gateway.object.spec.gatewayClassName)
       const controllerName = gatewayClass?.object.spec.controllerName ?? controllerByStatus(route, id)
-      const listeners = gateway === undefined ? [] : attached(gateway, parents)
+      const ways = found.map(({ way }) => way)
+      const listeners = gateway === undefined ? [] : [...new Set(ways.flatMap((way) => attached(gateway, way)))]
       return {
         id,
         gateway,
@@ -58,7 +66,35 @@ export function reaches(world: World): (route: Route) => readonly Reach[] {
   }
 }
 
-const idOf = ({ manifest }: Gateway): string => `${manifest.namespace}/${manifest.name}`
+interface WayTo {
+  /** `namespace/name` of the Gateway. */
+  readonly id: string
+  readonly way: Way
+}
+
+/** Where a parentRef leads; nowhere for a ListenerSet that is not known, or whose parent is no Gateway. */
+function waysOf(ref: ParentRef, { manifest }: Route, sets: ReadonlyMap<string, ListenerSet>): readonly WayTo[] {
+  const id = `${ref.namespace ?? manifest.namespace}/${ref.name}`
+  if (ref.group !== gatewayGroup) return []
+  if (ref.kind === 'Gateway') return [{ id, way: { kind: 'own', ref } }]
+  const set = ref.kind === 'ListenerSet' ? sets.get(id) : undefined
+  const gateway = set && gatewayOfSet(set)
+  return set === undefined || gateway === undefined ? [] : [{ id: gateway, way: { kind: 'set', ref, set } }]
+}
+
+/** `namespace/name` of the Gateway that a ListenerSet adds listeners to. */
+export function gatewayOfSet({ manifest, object }: ListenerSet): string | undefined {
+  const { group, kind, name, namespace = manifest.namespace } = object.spec.parentRef
+  return group === gatewayGroup && kind === 'Gateway' ? `${namespace}/${name}` : undefined
+}
+
+/** What a selector says only the gateway knows: it is believed to agree (as in policy/gateway.ts). */
+function admits({ manifest, object }: Gateway, set: ListenerSet): boolean {
+  const from = object.spec.allowedListeners?.namespaces?.from ?? 'None'
+  return from === 'All' || from === 'Selector' || (from === 'Same' && manifest.namespace === set.manifest.namespace)
+}
+
+const idOf = ({ manifest }: Pick<Gateway, 'manifest'>): string => `${manifest.namespace}/${manifest.name}`
 
 /** Without the Gateway's class, the route's own status may tell who serves it. */
 const controllerByStatus = ({ manifest, object }: Route, id: string): string | undefined =>
@@ -67,16 +103,18 @@ const controllerByStatus = ({ manifest, object }: Route, id: string): string | u
       kind === 'Gateway' && `${namespace ?? manifest.namespace}/${name}` === id,
   )?.controllerName
 
-function attached(gateway: Gateway, parents: readonly ParentRef[]): readonly Listener[] {
-  const all = gateway.object.spec.listeners.slice(0, limits.listeners)
+function attached(gateway: Gateway, way: Way): readonly Listener[] {
+  const own = gateway.object.spec.listeners.slice(0, limits.listeners)
   // A default Gateway has no parentRef: all of its listeners are meant.
-  if (parents.length === 0) return all
-  return all.filter(({ name, port }) =>
-    parents.some(
-      (ref) =>
-        (ref.sectionName === undefined || ref.sectionName === name) && (ref.port === undefined || ref.port === port),
-    ),
-  )
+  if (way.kind === 'default') return own
+  const all = way.kind === 'own' ? own : admits(gateway, way.set) ? way.set.object.spec.listeners : []
+  const { sectionName, port: wanted } = way.ref
+  return all
+    .slice(0, limits.listeners)
+    .filter(
+      ({ name, port }) =>
+        (sectionName === undefined || sectionName === name) && (wanted === undefined || wanted === port),
+    )
 }
 
 function hostnames(own: readonly string[], listeners: readonly Listener[] | undefined): readonly string[] {

@@ -10,6 +10,12 @@ export interface RuleNeeds {
   readonly policy: string
   /** Lower-case request headers that decide: those of its methods, and of preflights where it lets them pass. */
   readonly reads: readonly string[]
+  /** Lower-case request headers that its conditions and header values look at. */
+  readonly looksAt: readonly string[]
+  /** True where these compute a name, or look through all headers. */
+  readonly looksAtOthers: boolean
+  /** True where it asks for the client's scheme. */
+  readonly scheme: boolean
   /** Lower-case headers that it sets on allow. */
   readonly injects: readonly string[]
   /** Lower-case headers that it takes off the client's request. */
@@ -44,11 +50,22 @@ export function ruleNeeds(rules: readonly Rule[], reports: readonly PolicyReport
     })
 }
 
+/** Every header that it wants of a gateway. Over gRPC the scheme is told apart; over HTTP only this header tells it. */
+export const wantedHeaders = (needs: RuleNeeds | undefined, protocol: string): readonly string[] =>
+  needs === undefined ? [] : [...new Set([...needs.reads, ...lookedAt(needs, protocol)])]
+
+/** Those without which it still authenticates. */
+export const lookedAt = ({ looksAt, scheme }: RuleNeeds, protocol: string): readonly string[] =>
+  scheme && protocol === 'HTTP' ? [...looksAt, 'x-forwarded-proto'] : looksAt
+
 type Needed = Omit<RuleNeeds, 'key' | 'policy'>
 
 /** A policy that cannot be used needs nothing: it refuses everything. */
 const nothing: Needed = {
   reads: [],
+  looksAt: [],
+  looksAtOthers: false,
+  scheme: false,
   injects: [],
   removes: [],
   guest: false,
@@ -57,10 +74,13 @@ const nothing: Needed = {
   budget: undefined,
 }
 
-const needed = ({ authenticators, preflight, managed, remove, guest, unauthenticated }: Policy): Needed => ({
+const needed = ({ authenticators, preflight, reads, managed, remove, guest, unauthenticated }: Policy): Needed => ({
   reads: [
     ...new Set([...authenticators.flatMap(({ reads }) => reads), ...(preflight === 'Allow' ? preflightHeaders : [])]),
   ],
+  looksAt: reads.names,
+  looksAtOthers: reads.others,
+  scheme: reads.scheme || authenticators.some(({ readsScheme }) => readsScheme === true),
   injects: managed,
   removes: remove,
   guest: guest !== undefined,

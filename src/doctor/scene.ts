@@ -16,6 +16,8 @@ export interface Given {
   readonly rules: readonly RuleNeeds[]
   /** Milliseconds that an answer may take, by protocol (`--http-budget`, `--grpc-budget`). */
   readonly budgets?: Readonly<Record<'HTTP' | 'GRPC', number>>
+  /** Whose forwarded headers are believed (`--trusted-proxies`): only this very machine's, or others' too; undefined where nobody said. */
+  readonly trust?: 'loopback' | 'others'
 }
 
 export type HttpRoute = ClusterObject<'HTTPRoute'>

@@ -1,6 +1,6 @@
 import type { ClusterObject, World } from '../cluster/objects.ts'
 import { gatewayGroup } from '../policy/document.ts'
-import { diagnosis, edit } from './diagnosis.ts'
+import { diagnosis, edit, fixedBy } from './diagnosis.ts'
 import type { Diagnosis } from './diagnosis.ts'
 import type { RuleSite, Scene } from './scene.ts'
 
@@ -57,7 +57,7 @@ export function servicePorts(scene: Scene): readonly Diagnosis[] {
     if (service === undefined || port === undefined) return []
     const index = service.object.spec.ports.findIndex((one) => one.port === port)
     const found = service.object.spec.ports[index]
-    if (found === undefined) return noPort(site, idOf(service), port, scene)
+    if (found === undefined) return noPort(site, service, port, scene)
     const place = `${idOf(service)}/${found.name}`
     if (told.has(place) || !asksGrpc(site, scene)) return []
     told.add(place)
@@ -94,11 +94,20 @@ const idOf = ({ manifest }: ClusterObject<'Service'>): string => `${manifest.nam
 const asked = ({ filter, route }: RuleSite): string =>
   `${filter?.auth.backendRef.namespace ?? route.manifest.namespace}/${filter?.auth.backendRef.name ?? ''}`
 
-function noPort({ filter, route, key }: RuleSite, service: string, port: number, { us }: Scene): readonly Diagnosis[] {
+function noPort(
+  { filter, route, key }: RuleSite,
+  service: ClusterObject<'Service'>,
+  port: number,
+  { us }: Scene,
+): readonly Diagnosis[] {
   // In a cluster, a port that is none of ours is told already.
   if (filter === undefined || (us !== undefined && filter.port === undefined)) return []
   const path = [...filter.path, 'externalAuth', 'backendRef', 'port']
-  const say = `Service ${service} has no port ${port}`
+  const say = `Service ${idOf(service)} has no port ${port}`
   const mend = 'ask one that it has'
-  return [diagnosis(route.manifest, { code: 'wrong-port', severity: 'error', path, say, mend }, key)]
+  const { ports } = service.object.spec
+  const grpc = filter.auth.protocol === 'GRPC'
+  const meant = ports.find(({ name }) => /grpc/.test(name ?? '') === grpc)
+  const fix = fixedBy(meant && edit(path, meant.port))
+  return [diagnosis(route.manifest, { code: 'wrong-port', severity: 'error', path, say, mend, ...fix }, key)]
 }

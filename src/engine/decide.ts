@@ -1,11 +1,15 @@
-import type { Authenticator, CacheUse, ChallengeError } from '../authn/method.ts'
-import type { Subject } from '../authz/condition.ts'
-import { allow, classOf, deny } from '../model/decision.ts'
-import type { Decision, Deny, DenyReason, HeaderList } from '../model/decision.ts'
+import type { CacheUse } from '../authn/method.ts'
+import type { Condition, Subject } from '../authz/condition.ts'
+import type { Verdict as Answer } from '../authz/condition.ts'
+import { allow, deny } from '../model/decision.ts'
+import type { Allow, Decision, Deny, DenyReason, HeaderList } from '../model/decision.ts'
 import { canonicalName } from '../model/header.ts'
 import type { Identity } from '../model/identity.ts'
 import type { AuthRequest } from '../model/request.ts'
 import type { Policy, Rule } from '../policy/snapshot.ts'
+import { authenticate } from './authenticate.ts'
+import type { Known, Who } from './authenticate.ts'
+import { refusal } from './refusal.ts'
 
 /** A decision with what the log wants to know of its making. */
 export interface Verdict {
@@ -16,16 +20,19 @@ export interface Verdict {
   readonly subject: string | undefined
 }
 
-type Usable = Rule & { readonly policy: Policy }
-
-/** Judges one request against the rule that it belongs to. Never throws: what it cannot establish, it denies. */
-export async function decide(rule: Rule, request: AuthRequest, signal: AbortSignal): Promise<Verdict> {
+/**
+ * Judges one request against the rule that it belongs to: at once where nobody has to be waited for. Never throws or rejects:
+ * what it cannot establish, it denies.
+ */
+export function decide(rule: Rule, request: AuthRequest, signal: AbortSignal): Verdict | Promise<Verdict> {
   const { policy } = rule
   if (policy === undefined) return refused(deny(rule.refusal ?? 'no-policy'))
+  const broken = (cause: unknown): Verdict => unfinished(rule, request, 'internal', cause)
   try {
-    return await judge({ ...rule, policy }, request, signal)
+    const verdict = judge({ rule, policy, request, signal })
+    return verdict instanceof Promise ? verdict.catch(broken) : verdict
   } catch (cause) {
-    return unfinished(rule, request, 'internal', cause)
+    return broken(cause)
   }
 }
 
@@ -43,38 +50,56 @@ export function unfinished(
     const judgement = refusal(policy, fault ?? reason, { cause })
     // Whoever went away is not let through, and what no policy may pass is not passed by being slow.
     if (policy.mode === 'Enforce' || fault !== undefined || reason === 'cancelled') return refused(judgement)
-    return letThrough({ ...rule, policy }, request, judgement, { identity: nobody, method: undefined, cache: 'none' })
+    const decision = letThrough({ rule, policy, request }, nobody, [], judgement.reason)
+    return { decision, method: nobody.method, cache: 'none', subject: nobody.subject }
   } catch {
     return refused(deny('internal', { cause }))
   }
 }
 
-async function judge(rule: Usable, request: AuthRequest, signal: AbortSignal): Promise<Verdict> {
-  const { policy } = rule
-  const fault = requestFault(policy, request)
-  if (fault !== undefined) return refused(refusal(policy, fault))
-  const who = await authenticate(policy, request, signal)
-  const judgement =
-    who.kind === 'authenticated'
-      ? await authorize(rule, { request, identity: who.identity, rule: rule.key }, who.preflight, signal)
-      : refusal(policy, who.reason, { by: who.by })
-  const settled = { method: who.by?.name, cache: who.kind === 'authenticated' ? who.cache : 'none' } as const
-  const identity = who.kind === 'authenticated' ? who.identity : nobody
-  if (judgement.kind === 'deny' && policy.mode === 'Enforce') {
-    return { decision: judgement, ...settled, subject: who.kind === 'authenticated' ? identity.subject : undefined }
-  }
-  return letThrough(rule, request, judgement, { ...settled, identity })
+/** One request at one rule with a policy in force. */
+interface Case {
+  readonly rule: Rule
+  readonly policy: Policy
+  readonly request: AuthRequest
+  readonly signal: AbortSignal
 }
 
-type Settled = Pick<Verdict, 'method' | 'cache'> & { readonly identity: Identity }
+function judge(one: Case): Verdict | Promise<Verdict> {
+  const { policy, request, signal } = one
+  const fault = requestFault(policy, request)
+  if (fault !== undefined) return refused(refusal(policy, fault))
+  const who = authenticate(policy, request, signal)
+  return who instanceof Promise ? who.then((late) => authorized(one, late)) : authorized(one, who)
+}
+
+function authorized(one: Case, who: Who): Verdict | Promise<Verdict> {
+  if (who.kind === 'unknown') return settled(one, who, refusal(one.policy, who.reason, { by: who.by }))
+  const decision = authorize(one, who)
+  return decision instanceof Promise ? decision.then((late) => settled(one, who, late)) : settled(one, who, decision)
+}
+
+/** A refusal of a Shadow lets through all the same. */
+function settled(one: Case, who: Who, judgement: Decision): Verdict {
+  const known = who.kind === 'authenticated'
+  const cache = known ? who.cache : 'none'
+  if (judgement.kind === 'deny' && one.policy.mode === 'Enforce') {
+    return { decision: judgement, method: who.by?.name, cache, subject: known ? who.identity.subject : undefined }
+  }
+  const identity = known ? who.identity : nobody
+  const decision = judgement.kind === 'allow' ? judgement : letThrough(one, identity, [], judgement.reason)
+  return { decision, method: who.by?.name ?? identity.method, cache, subject: identity.subject }
+}
 
 /** The one place that lets a request through: because the policy grants it, or because it is a Shadow. */
-function letThrough(rule: Usable, request: AuthRequest, judgement: Judgement, settled: Settled): Verdict {
-  const { identity, method, cache } = settled
-  const set = judgement.kind === 'deny' ? [] : judgement.headers
-  const shadowed = judgement.kind === 'deny' ? judgement.reason : undefined
-  const decision = allow({ identity, set, remove: removals(rule, request, set), shadowed })
-  return { decision, method: method ?? identity.method, cache, subject: identity.subject }
+function letThrough(
+  { rule, policy, request }: Omit<Case, 'signal'>,
+  identity: Identity,
+  set: HeaderList,
+  shadowed?: DenyReason,
+): Allow {
+  const { copiesLength } = rule
+  return allow({ identity, set, remove: removals(rule, policy, request, set), copiesLength, shadowed })
 }
 
 const nobody: Identity = { subject: 'anonymous', method: 'shadow', claims: {}, scopes: [], groups: [] }
@@ -88,161 +113,64 @@ function requestFault(policy: Policy, request: AuthRequest): DenyReason | undefi
   return request.target.ambiguous !== undefined && !asSent ? 'ambiguous-target' : undefined
 }
 
-type Who =
-  | {
-      readonly kind: 'authenticated'
-      readonly identity: Identity
-      readonly cache: CacheUse
-      readonly by: Authenticator | undefined
-      /** A CORS preflight carries no credential by design; conditions about identities do not apply to it. */
-      readonly preflight: boolean
-    }
-  | Unknown
-
-interface Unknown {
-  readonly kind: 'unknown'
-  readonly reason: DenyReason
-  readonly by: Authenticator | undefined
-}
-
-/**
- * Asks every method in turn; one that authenticates is enough. Otherwise the worst answer counts: unavailable, then
- * rejected, then absent. The guest is for those who presented nothing at all: a wrong credential is never a guest.
- */
-async function authenticate(policy: Policy, request: AuthRequest, signal: AbortSignal): Promise<Who> {
-  if (policy.preflight === 'Allow' && isPreflight(request)) {
-    return { kind: 'authenticated', identity: preflightIdentity, cache: 'none', by: undefined, preflight: true }
-  }
-  let worst: Unknown | undefined
-  for (const by of policy.authenticators) {
-    const outcome = await by.authenticate(request, signal)
-    if (outcome.kind === 'authenticated') return { ...outcome, by, preflight: false }
-    if (outcome.kind === 'unavailable' || (outcome.kind === 'rejected' && worst === undefined)) {
-      worst = { kind: 'unknown', reason: outcome.reason, by }
-    }
-  }
-  return worst ?? nobodyKnown(policy, request)
-}
-
-/** No method found a credential of its own: a guest, unless something was presented after all. */
-function nobodyKnown(policy: Policy, request: AuthRequest): Who {
-  const reader = policy.authenticators.find((one) => one.presented(request))
-  if (reader !== undefined || request.headers.has('authorization')) {
-    return { kind: 'unknown', reason: 'unsupported-credential', by: reader }
-  }
-  if (policy.guest === undefined) return { kind: 'unknown', reason: 'no-credential', by: undefined }
-  return { kind: 'authenticated', identity: policy.guest, cache: 'none', by: undefined, preflight: false }
-}
-
-const preflightIdentity: Identity = { subject: 'preflight', method: 'preflight', claims: {}, scopes: [], groups: [] }
-
-/** A CORS preflight as the Fetch standard makes it: OPTIONS with both headers, without a credential. */
-const isPreflight = ({ method, headers }: AuthRequest): boolean =>
-  method === 'OPTIONS' &&
-  headers.has('origin') &&
-  headers.has('access-control-request-method') &&
-  !headers.has('authorization')
-
-type Judgement = { readonly kind: 'granted'; readonly headers: HeaderList } | Deny
-
 /** Every condition must hold, and every header must be possible. */
-async function authorize(
-  { policy }: Usable,
-  subject: Subject,
-  preflight: boolean,
-  signal: AbortSignal,
-): Promise<Judgement> {
-  if (preflight) return { kind: 'granted', headers: [] }
-  for (const condition of policy.conditions) {
-    const verdict = await condition(subject, signal)
-    switch (verdict.kind) {
-      case 'true':
-        break
-      case 'error':
-        return refusal(policy, 'condition-error', { cause: verdict.cause })
-      case 'false':
-        return verdict.scopes === undefined
-          ? refusal(policy, 'condition-false')
-          : refusal(policy, 'insufficient-scope', { scopes: verdict.scopes })
-    }
+function authorize(one: Case, { identity, preflight }: Known): Decision | Promise<Decision> {
+  if (preflight) return letThrough(one, identity, [])
+  return examine(one, { request: one.request, identity, rule: one.rule.key }, 0)
+}
+
+function examine(one: Case, subject: Subject, index: number): Decision | Promise<Decision> {
+  const condition: Condition | undefined = one.policy.conditions[index]
+  if (condition === undefined) return grant(one, subject)
+  const answer = condition(subject, one.signal)
+  return answer instanceof Promise
+    ? answer.then((late) => weigh(one, subject, index, late))
+    : weigh(one, subject, index, answer)
+}
+
+function weigh(one: Case, subject: Subject, index: number, answer: Answer): Decision | Promise<Decision> {
+  switch (answer.kind) {
+    case 'true':
+      return examine(one, subject, index + 1)
+    case 'error':
+      return refusal(one.policy, 'condition-error', { cause: answer.cause })
+    case 'false':
+      return answer.scopes === undefined
+        ? refusal(one.policy, 'condition-false')
+        : refusal(one.policy, 'insufficient-scope', { scopes: answer.scopes })
   }
-  const headers = policy.headers(subject)
-  return headers === undefined ? refusal(policy, 'header-error') : { kind: 'granted', headers }
+}
+
+/** What a rule grants an identity is made once, where nothing else goes into it: the same object is then written once, too. */
+function grant(one: Case, subject: Subject): Decision {
+  const lasting = one.policy.lastingHeaders && one.request.unusualNames.length === 0
+  const known = lasting ? grantsOf(one) : undefined
+  const before = known?.get(subject.identity)
+  if (before !== undefined) return before
+  const set = one.policy.headers(subject)
+  if (set === undefined) return refusal(one.policy, 'header-error')
+  const made = letThrough(one, subject.identity, set)
+  known?.set(subject.identity, made)
+  return made
+}
+
+type Grants = WeakMap<Identity, Allow>
+
+const grants = new WeakMap<Rule, Partial<Record<AuthRequest['via'], Grants>>>()
+
+function grantsOf({ rule, request }: Case): Grants {
+  const ofRule = grants.get(rule) ?? {}
+  const ofVia = ofRule[request.via] ?? new WeakMap<Identity, Allow>()
+  if (ofRule[request.via] === undefined) grants.set(rule, { ...ofRule, [request.via]: ofVia })
+  return ofVia
 }
 
 /** Every owned header that is not set, in every spelling that the rule or this very request knows, and what the policy drops. */
-function removals(rule: Usable, request: AuthRequest, set: HeaderList): readonly string[] {
+function removals(rule: Rule, policy: Policy, request: AuthRequest, set: HeaderList): readonly string[] {
   const kept = new Set(set.map(([name]) => name))
-  const gone = new Set([...rule.owned, ...rule.policy.remove].filter((name) => !kept.has(name)))
-  for (const name of request.headers.keys()) {
-    const plain = canonicalName(name)
-    if (plain !== name && !kept.has(name) && rule.owned.has(plain)) gone.add(name)
+  const gone = new Set([...rule.owned, ...policy.remove].filter((name) => !kept.has(name)))
+  for (const name of request.unusualNames) {
+    if (!kept.has(name) && rule.owned.has(canonicalName(name))) gone.add(name)
   }
   return [...gone]
-}
-
-interface Circumstance {
-  readonly by?: Authenticator | undefined
-  readonly scopes?: readonly string[]
-  readonly cause?: unknown
-}
-
-/** The answer that a policy wants for a reason: status by the reason's class, challenges where it asks for them. */
-function refusal(policy: Policy, reason: DenyReason, circumstance: Circumstance = {}): Deny {
-  const { status, headers } = statusFor(policy, reason, circumstance)
-  const { denied } = policy
-  const type: HeaderList = denied === undefined ? [] : [['content-type', denied.contentType]]
-  return deny(reason, {
-    status,
-    headers: [...headers, ...type],
-    body: denied?.body ?? '',
-    ...(circumstance.cause === undefined ? {} : { cause: circumstance.cause }),
-  })
-}
-
-interface Answer {
-  readonly status: number
-  readonly headers: HeaderList
-}
-
-const forbidden: Answer = { status: 403, headers: [] }
-
-function statusFor(policy: Policy, reason: DenyReason, { by, scopes }: Circumstance): Answer {
-  const { unauthenticated } = policy
-  if (unauthenticated.respond === 'Forbidden') return forbidden
-  switch (classOf(reason)) {
-    case 'unroutable':
-    case 'unavailable':
-      return forbidden
-    case 'unauthenticated': {
-      if (unauthenticated.respond === 'Redirect') return redirect(unauthenticated.location)
-      const error = (one: Authenticator): ChallengeError => ({ kind: one === by ? 'invalid-token' : 'none' })
-      return { status: 401, headers: challenges(policy.authenticators, error) }
-    }
-    case 'denied': {
-      if (reason !== 'insufficient-scope' || scopes === undefined) return forbidden
-      const tokens = policy.authenticators.filter(({ kind }) => kind === 'jwt' || kind === 'introspection')
-      return { status: 403, headers: challenges(tokens, () => ({ kind: 'insufficient-scope', scopes })) }
-    }
-    case 'malformed': {
-      if (unauthenticated.respond !== 'Challenge') return forbidden
-      const twice = reason === 'repeated-credential' ? policy.authenticators : []
-      return { status: 400, headers: challenges(twice, () => ({ kind: 'invalid-request' })) }
-    }
-  }
-}
-
-const redirect = (location: string): Answer => ({
-  status: 302,
-  headers: [
-    ['location', location],
-    ['cache-control', 'no-store'],
-  ],
-})
-
-/** One challenge for each method that has one, in the policy's order, without repeats; never to be stored. */
-function challenges(from: readonly Authenticator[], error: (one: Authenticator) => ChallengeError): HeaderList {
-  const texts = from.flatMap((one) => one.challenge(error(one)) ?? [])
-  const list: [string, string][] = [...new Set(texts)].map((text) => ['www-authenticate', text])
-  return list.length === 0 ? [] : [...list, ['cache-control', 'no-store']]
 }

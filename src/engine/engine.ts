@@ -1,9 +1,8 @@
 import type { CacheUse } from '../authn/method.ts'
 import { deny } from '../model/decision.ts'
-import type { Decision } from '../model/decision.ts'
+import type { Decision, DenyReason } from '../model/decision.ts'
 import type { Clock } from '../model/clock.ts'
 import type { AuthRequest } from '../model/request.ts'
-import { showRoute } from '../model/route.ts'
 import type { Rule, Snapshot } from '../policy/snapshot.ts'
 import { decide, unfinished } from './decide.ts'
 import type { Verdict } from './decide.ts'
@@ -13,8 +12,8 @@ import { resolve } from './resolve.ts'
 export interface Budget {
   /** Milliseconds from now until the answer must be there, margin already taken off. */
   readonly millis: number
-  /** Aborts when the caller goes away. */
-  readonly signal?: AbortSignal
+  /** Aborts when the caller goes away; asked for where the answer has to wait only. */
+  readonly caller?: () => AbortSignal
 }
 
 /** Everything that is told of one decision, to the log and the metrics. Holds no secret. */
@@ -35,8 +34,8 @@ export interface DecisionRecord {
 
 /** What every transport calls. */
 export interface Engine {
-  /** Always resolves, within the budget, with an explicit answer. */
-  readonly answer: (request: AuthRequest, budget: Budget) => Promise<Decision>
+  /** An explicit answer: at once where nobody has to be waited for, else a promise that always resolves within the budget. */
+  readonly answer: (request: AuthRequest, budget: Budget) => Decision | Promise<Decision>
   /** True once a whole snapshot is in force. */
   readonly ready: () => boolean
 }
@@ -47,54 +46,77 @@ export interface EngineParts {
   readonly record: (record: DecisionRecord) => void
 }
 
-const settled = { method: undefined, cache: 'none', subject: undefined } as const
-
 /** The whole story of a request: which rule, what its policy says, in time, on record. */
 export function createEngine({ snapshot, clock, record }: EngineParts): Engine {
-  async function answer(request: AuthRequest, budget: Budget): Promise<Decision> {
+  function answer(request: AuthRequest, budget: Budget): Decision | Promise<Decision> {
     const started = clock.ticks()
     const world = snapshot()
     const resolution = resolve(world, request)
-    const refusal = resolution.kind === 'refused' ? (request.fault ?? resolution.reason) : undefined
-    const verdict: Verdict =
+    const told = (verdict: Verdict): Decision => {
+      const { decision, method, cache, subject } = verdict
+      const { rule } = resolution
+      const micros = Math.round((clock.ticks() - started) * 1000)
+      const generation = world?.generation ?? 0
+      record({
+        request,
+        decision,
+        rule: rule?.id,
+        policy: rule?.policy?.name,
+        method,
+        subject,
+        cache,
+        micros,
+        generation,
+      })
+      return decision
+    }
+    const verdict =
       resolution.kind === 'refused'
-        ? { decision: deny(refusal ?? resolution.reason), ...settled }
-        : await judged(resolution.rule, request, budget)
-    const { rule } = resolution
-    record({
-      request,
-      ...verdict,
-      rule: rule === undefined ? undefined : showRoute(rule.key),
-      policy: rule?.policy?.name,
-      micros: Math.round((clock.ticks() - started) * 1000),
-      generation: world?.generation ?? 0,
-    })
-    return verdict.decision
+        ? unresolved(request.fault ?? resolution.reason)
+        : judged(resolution.rule, request, budget)
+    return verdict instanceof Promise ? verdict.then(told) : told(verdict)
   }
   return { answer, ready: () => snapshot() !== undefined }
 }
 
-type Cut = 'timeout' | 'cancelled' | 'internal'
+const unresolved = (reason: DenyReason): Verdict => ({
+  decision: deny(reason),
+  method: undefined,
+  cache: 'none',
+  subject: undefined,
+})
 
-/** Decides under a deadline: work that is late is told to stop, and counts as one that came to no end. */
-function judged(rule: Rule, request: AuthRequest, budget: Budget): Promise<Verdict> {
-  const late = (reason: Cut): Verdict => unfinished(rule, request, reason)
-  if (budget.signal?.aborted === true) return Promise.resolve(late('cancelled'))
-  if (budget.millis <= 0) return Promise.resolve(late('timeout'))
+function judged(rule: Rule, request: AuthRequest, budget: Budget): Verdict | Promise<Verdict> {
+  if (budget.millis <= 0) return unfinished(rule, request, 'timeout')
+  const stop = new AbortController()
+  const verdict = decide(rule, request, stop.signal)
+  return verdict instanceof Promise ? inTime(verdict, { rule, request, budget, stop }) : verdict
+}
+
+interface Wait {
+  readonly rule: Rule
+  readonly request: AuthRequest
+  readonly budget: Budget
+  readonly stop: AbortController
+}
+
+/** Work that is late, or that nobody wants any more, is told to stop, and counts as one that came to no end. */
+function inTime(verdict: Promise<Verdict>, { rule, request, budget, stop }: Wait): Promise<Verdict> {
   return new Promise((done) => {
-    const stop = new AbortController()
-    const end = (verdict: Verdict): void => {
+    const caller = budget.caller?.()
+    const end = (made: Verdict): void => {
       clearTimeout(timer)
-      budget.signal?.removeEventListener('abort', gone)
-      done(verdict)
+      caller?.removeEventListener('abort', gone)
+      done(made)
     }
-    const cut = (reason: Cut) => (): void => {
+    const cut = (reason: 'timeout' | 'cancelled') => (): void => {
       stop.abort()
-      end(late(reason))
+      end(unfinished(rule, request, reason))
     }
     const gone = cut('cancelled')
     const timer = setTimeout(cut('timeout'), budget.millis)
-    budget.signal?.addEventListener('abort', gone, { once: true })
-    decide(rule, request, stop.signal).then(end, cut('internal'))
+    if (caller?.aborted === true) return gone()
+    caller?.addEventListener('abort', gone, { once: true })
+    void verdict.then(end)
   })
 }

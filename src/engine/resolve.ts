@@ -21,16 +21,21 @@ export function resolve(snapshot: Snapshot | undefined, request: AuthRequest): R
 
 /**
  * A key is configuration that a route's owner wrote, and may be another rule's: where the HTTPRoute is known the host has to
- * be one of its hosts, and a check that came by path has to be the one that its filter asks for (GATEWAYS.md R4).
+ * be one of its hosts, a check that came by path has to be the one that its filter asks for, and where filters of other rules
+ * carry the key too, the request has to be this rule's by the Gateway API's precedence (GATEWAYS.md R4).
  */
 function crossChecked(rule: Rule, request: AuthRequest): Resolution {
   if (rule.policy === undefined) return { kind: 'refused', reason: rule.refusal ?? 'no-policy', rule }
-  const hostFits = rule.hostnames.some((pattern) => hostMatches(pattern, request.host))
-  const pathFits = request.via !== 'check' || rule.checkPath === undefined || rule.checkPath === checkPath(rule.key)
-  const senderFits = request.via !== 'ngf' || rule.acceptedBy === undefined || rule.acceptedBy.has(nginxGatewayFabric)
   // A host that cannot be read has a better reason of its own: the request's fault.
-  const fits = pathFits && senderFits && (hostFits || request.fault !== undefined)
+  const hostFits = request.fault !== undefined || rule.hostnames.some((pattern) => hostMatches(pattern, request.host))
+  const fits = hostFits && senderFits(rule, request) && rule.contested?.(request) !== true
   return fits ? { kind: 'rule', rule } : { kind: 'refused', reason: 'identity-mismatch', rule }
+}
+
+/** Whether this kind of check can come for the rule. */
+function senderFits(rule: Rule, { via }: AuthRequest): boolean {
+  if (via === 'check') return rule.checkPath === undefined || rule.checkPath === checkPath(rule.key)
+  return via !== 'ngf' || rule.acceptedBy === undefined || rule.acceptedBy.has(nginxGatewayFabric)
 }
 
 /** The one controller that overwrites the `Path` and `Method` headers which the dialect believes (GATEWAYS.md R6). */

@@ -31,7 +31,9 @@ export interface ControllerOptions {
   readonly telemetry: Telemetry
   readonly us: OurService
   readonly evidence: Evidence
-  readonly options: Omit<RegistrationOptions, 'versions'>
+  readonly options: Omit<RegistrationOptions, 'versions' | 'tls'>
+  /** What gateways are to be told of our TLS now; asked again in each round, for certificates are rotated. */
+  readonly tls?: () => RegistrationOptions['tls']
   /** Where the operator wants probes; closed by whoever made it. */
   readonly prober?: Prober
   /** Which replica this is. */
@@ -76,7 +78,9 @@ export function createController(given: ControllerOptions): Controller {
     given.prober?.update(lease.held() ? probesOf(input, us) : [])
     unproven = unprovenRules(input.reports)
     if (!lease.held()) return soon(await shared.publish(unproven, input.world, signal))
-    const options = { ...given.options, versions: await versions(given.options, signal) }
+    const tls = given.tls?.()
+    const chosen = { ...given.options, ...(tls === undefined ? {} : { tls }) }
+    const options = { ...chosen, versions: await versions(chosen, signal) }
     const desired = await reconcileGently({ ...input, us, options, evidence, now: clock.now() }, breathe)
     const { statuses, foreign, trouble, retryAfter } = await write(desired, signal)
     say([...desired.foreign, ...foreign].map(foreignSay), trouble)
@@ -159,7 +163,7 @@ function once(warn: (sentence: string) => void): (foreign: readonly string[], tr
 function rememberVersions(
   client: KubeClient,
   { ticks }: Clock,
-): (options: ControllerOptions['options'], signal: AbortSignal) => Promise<RegistrationOptions['versions']> {
+): (options: Omit<RegistrationOptions, 'versions'>, signal: AbortSignal) => Promise<RegistrationOptions['versions']> {
   let known: { readonly versions: RegistrationOptions['versions']; readonly at: number } | undefined
   return async ({ admits, tls }, signal) => {
     if (admits === undefined && tls === undefined) return {}

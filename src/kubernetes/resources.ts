@@ -20,6 +20,7 @@ export const credentialLabel = 'gatehouse.dev/credentials'
 export const resources = {
   GatewayClass: row('GatewayClass', gateway, ['v1', 'v1beta1'], 'gatewayclasses', 'cluster'),
   Gateway: row('Gateway', gateway, ['v1', 'v1beta1'], 'gateways'),
+  ListenerSet: row('ListenerSet', gateway, ['v1'], 'listenersets'),
   HTTPRoute: row('HTTPRoute', gateway, ['v1', 'v1beta1'], 'httproutes'),
   GRPCRoute: row('GRPCRoute', gateway, ['v1'], 'grpcroutes'),
   ReferenceGrant: row('ReferenceGrant', gateway, ['v1', 'v1beta1'], 'referencegrants'),
@@ -63,6 +64,7 @@ export const watchedKinds: readonly WatchedKind[] = [
   { ...resources.Namespace, importance: 'useful' },
   { ...resources.ReferenceGrant, importance: 'useful' },
   { ...resources.BackendTLSPolicy, importance: 'optional' },
+  { ...resources.ListenerSet, importance: 'optional' },
   { ...resources.GRPCRoute, importance: 'optional' },
   { ...resources.XMesh, importance: 'optional' },
 ]

@@ -66,6 +66,8 @@ export interface Allow {
   readonly set: HeaderList
   /** Lower-case names to take off the client's request; never one that is also set. */
   readonly remove: readonly string[]
+  /** True where the gateway would put the `content-length` of an answer over HTTP on the client's request. */
+  readonly copiesLength: boolean
   /** Where the policy is a Shadow: the reason it would have refused for. */
   readonly shadowed: DenyReason | undefined
   readonly [granted]: true

@@ -1,8 +1,13 @@
 /**
  * Header fields of a request: lower-case names, each with its values in order of arrival. Repeats are kept apart where
- * the wire told them apart (Envoy's header map joins them with `,`).
+ * the wire told them apart (Envoy's header map joins them with `,`). Any `Map` of these is one.
  */
-export type HeaderMap = ReadonlyMap<string, readonly string[]>
+export interface HeaderMap extends Iterable<readonly [name: string, values: readonly string[]]> {
+  readonly size: number
+  readonly get: (name: string) => readonly string[] | undefined
+  readonly has: (name: string) => boolean
+  readonly keys: () => Iterable<string>
+}
 
 /** RFC 9110 §5.6.2 token. */
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/

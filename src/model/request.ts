@@ -1,7 +1,8 @@
 import { parseAuthority } from './authority.ts'
 import type { Authority } from './authority.ts'
 import type { DenyReason } from './decision.ts'
-import { canonicalName } from './header.ts'
+import { headerFacts } from './header-facts.ts'
+import type { HeaderFacts } from './header-facts.ts'
 import type { HeaderMap } from './header.ts'
 import type { RouteKey } from './route.ts'
 import { parseTarget } from './target.ts'
@@ -30,12 +31,10 @@ export interface AuthRequest {
   readonly port: number | undefined
   readonly target: Target
   readonly headers: HeaderMap
+  /** Names of headers that hold more than lower-case letters, digits and hyphens: a backend may take them for other headers. */
+  readonly unusualNames: readonly string[]
   /** Address of the client as far as a trusted sender told it, else of the sender. */
   readonly source: string | undefined
-  /** For the log: `x-request-id` if it is clean, else undefined. */
-  readonly requestId: string | undefined
-  /** For the log: W3C Trace Context `traceparent` if it is well-formed. */
-  readonly traceparent: string | undefined
   /** The first thing that is wrong with the request itself; the engine refuses it whatever the policy says. */
   readonly fault: DenyReason | undefined
 }
@@ -50,12 +49,12 @@ export interface RequestParts {
   /** The client's own target, nothing of ours in front of it. */
   readonly target: string
   readonly headers: HeaderMap
+  /** What the transport found out about the headers while it read them. */
+  readonly facts?: HeaderFacts | undefined
   readonly source?: string | undefined
   /** Something that the transport itself already found wrong. */
   readonly fault?: DenyReason | undefined
 }
-
-export const limits = { headerFields: 256, headerBytes: 65_536, headerValueBytes: 32_768 } as const
 
 const nowhere: Target = { raw: '', path: '', query: undefined, ambiguous: undefined }
 
@@ -63,6 +62,7 @@ const nowhere: Target = { raw: '', path: '', query: undefined, ambiguous: undefi
 export function authRequest(parts: RequestParts): AuthRequest {
   const authority = parseAuthority(parts.authority)
   const target = parseTarget(parts.target)
+  const { unusualNames, fault } = parts.facts ?? headerFacts(parts.headers)
   return {
     via: parts.via,
     claim: parts.claim,
@@ -72,14 +72,9 @@ export function authRequest(parts: RequestParts): AuthRequest {
     port: authority?.port,
     target: target ?? nowhere,
     headers: parts.headers,
+    unusualNames,
     source: parts.source,
-    requestId: clean(parts.headers.get('x-request-id'), /^[\w.:-]{1,128}$/),
-    traceparent: clean(parts.headers.get('traceparent'), /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/),
-    fault:
-      parts.fault ??
-      methodFault(parts.method) ??
-      lineFault(parts.method, authority, target) ??
-      headersFault(parts.headers),
+    fault: parts.fault ?? methodFault(parts.method) ?? lineFault(parts.method, authority, target) ?? fault,
   }
 }
 
@@ -93,30 +88,23 @@ function lineFault(
   return usable ? undefined : 'bad-target'
 }
 
+/** For the log: `x-request-id` if it is there once and clean. */
+export const requestIdOf = ({ headers }: AuthRequest): string | undefined =>
+  clean(headers.get('x-request-id'), /^[\w.:-]{1,128}$/)
+
+/** For the log: W3C Trace Context `traceparent` if it is there once and well-formed. */
+export const traceparentOf = ({ headers }: AuthRequest): string | undefined =>
+  clean(headers.get('traceparent'), /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/)
+
 function clean(values: readonly string[] | undefined, form: RegExp): string | undefined {
-  const [only, ...more] = values ?? []
-  return only !== undefined && more.length === 0 && form.test(only) ? only : undefined
+  const [only] = values ?? []
+  return only !== undefined && values?.length === 1 && form.test(only) ? only : undefined
 }
 
 /** A tunnel has no path to judge and an OK would open it (GATEWAYS.md §G.1), so CONNECT is refused. */
 const methodFault = (method: string): DenyReason | undefined =>
-  /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}$/.test(method) && method.toUpperCase() !== 'CONNECT' ? undefined : 'bad-method'
+  common.has(method) || (/^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}$/.test(method) && method.toUpperCase() !== 'CONNECT')
+    ? undefined
+    : 'bad-method'
 
-function headersFault(headers: HeaderMap): DenyReason | undefined {
-  let fields = 0
-  let bytes = 0
-  for (const [name, values] of headers) {
-    fields += values.length
-    for (const value of values) {
-      bytes += name.length + value.length
-      if (value.length > limits.headerValueBytes) return 'too-large'
-      if (/[\x00-\x08\x0a-\x1f\x7f]/.test(value)) return 'bad-header'
-    }
-    if (canonicalName(name) === 'authorization' && (name !== 'authorization' || joined(values)))
-      return 'repeated-credential'
-  }
-  return fields > limits.headerFields || bytes > limits.headerBytes ? 'too-large' : undefined
-}
-
-/** Envoy joins repeated lines with a comma, which no credential of ours contains: two of them are never guessed between. */
-const joined = (values: readonly string[]): boolean => values.length > 1 || values.some((value) => value.includes(','))
+const common: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])

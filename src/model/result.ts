@@ -36,6 +36,7 @@ export const problemCodes = {
   'insecure-url': 'an address that is not https, or that must not be called',
   'allows-everybody': 'a policy that lets every request through',
   'nothing-to-check': 'a policy or list that can never be satisfied',
+  'no-cluster': 'a policy asks the Kubernetes API server, and there is none to ask',
   'missing-crd': 'a kind that the cluster does not know',
   'missing-permission': 'a kind that the API server does not let Gatehouse read',
   'api-unreachable': 'the API server cannot be followed; what was read last stays in force',
@@ -59,6 +60,8 @@ export const problemCodes = {
   'unsafe-response-header': 'allowedResponseHeaders lists a header that frames or routes the message',
   'missing-response-header': 'a header that the policy sets and the filter does not pass on',
   'missing-request-header': 'a header that the policy or matching reads and the gateway does not send',
+  'computed-request-header':
+    'an expression computes the name of a header, so nobody can tell what the gateway has to send',
   'matched-injected-header': 'a header that the policy sets decides between rules of the same route',
   'overwritten-header': 'another filter changes a header that the policy sets',
   'header-not-removed': 'a header that the policy removes and the gateway passes on',
@@ -66,6 +69,7 @@ export const problemCodes = {
   'missing-frontend-validation': 'a policy takes client certificates and the gateway asks for none',
   'insecure-frontend-validation': 'a policy takes client certificates and the gateway lets invalid ones in',
   'overlapping-listeners': 'a connection with a client certificate can be used for hosts of another listener',
+  'untrusted-gateway': 'a gateway tells requests in headers, and its address is not trusted',
   'short-timeout': 'a gateway stops waiting before Gatehouse has to answer',
   'answer-not-passed': 'an answer that the gateway does not pass on to the client',
   'forwarded-body': 'a filter forwards request bodies, which nobody reads',
@@ -102,9 +106,12 @@ export const fault = (code: ProblemCode, path: Path, say: string, mend?: string)
   code,
   severity: 'error',
   path,
-  say,
+  say: clipped(say, 1000),
   ...(mend === undefined ? {} : { mend }),
 })
+
+// Findings quote what strangers wrote: a megabyte of it is neither to be read nor to be logged.
+const clipped = (text: string, most: number): string => (text.length > most ? `${text.slice(0, most)}…` : text)
 
 /** A `warning` finding: the object still works. */
 export const weakness = (code: ProblemCode, path: Path, say: string, mend?: string): Finding => ({
@@ -119,7 +126,8 @@ export const under = (prefix: Path, finding: Finding): Finding => ({ ...finding,
 export function showPath(path: Path): string {
   return path.reduce<string>((text, step) => {
     if (typeof step === 'number') return `${text}[${step}]`
-    const plain = /^[A-Za-z_][\w-]*$/.test(step)
-    return plain ? (text === '' ? step : `${text}.${step}`) : `${text}["${step}"]`
+    const key = clipped(step, 100)
+    const plain = /^[A-Za-z_][\w-]*$/.test(key)
+    return plain ? (text === '' ? key : `${text}.${key}`) : `${text}["${key}"]`
   }, '')
 }

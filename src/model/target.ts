@@ -30,17 +30,26 @@ const maxSegments = 1_024
 
 /** Splits an origin-form target; undefined where it is not one, or holds what no client may send raw (400). */
 export function parseTarget(raw: string): Target | undefined {
+  if (raw.length <= maxSegments && plain.test(raw)) return split(raw, undefined)
   if (raw === '*') return { raw, path: '*', query: undefined, ambiguous: undefined }
   if (!raw.startsWith('/') || raw.length > maxTargetBytes) return undefined
   // RFC 3986 leaves no place for controls, space, non-ASCII or `#` here; WHATWG parsers would drop or rewrite them.
   if (/[^\x21-\x7e]|#/.test(raw)) return undefined
-  const mark = raw.indexOf('?')
-  const path = mark < 0 ? raw : raw.slice(0, mark)
-  const query = mark < 0 ? undefined : raw.slice(mark + 1)
+  const { path } = split(raw, undefined)
   if (/%(?![0-9a-fA-F]{2})/.test(path)) return undefined
   if (/%(0[0-9a-f]|1[0-9a-f]|7f)/i.test(path)) return undefined
   if (path.split('/', maxSegments + 2).length > maxSegments + 1) return undefined
-  return { raw, path, query, ambiguous: ambiguity(path) }
+  return split(raw, ambiguity(path))
+}
+
+/** A target that nobody reads in two ways: no segment is empty or begins with a dot, nothing in the path is encoded. */
+const plain = /^\/(?:[\w~-][\w.~-]*\/)*(?:[\w~-][\w.~-]*)?(?:\?[\x21\x22\x24-\x7e]*)?$/
+
+function split(raw: string, ambiguous: PathAmbiguity | undefined): Target {
+  const mark = raw.indexOf('?')
+  return mark < 0
+    ? { raw, path: raw, query: undefined, ambiguous }
+    : { raw, path: raw.slice(0, mark), query: raw.slice(mark + 1), ambiguous }
 }
 
 /** What to look for, in this order; each is given the path as it is and in lower case. */

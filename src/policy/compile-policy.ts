@@ -1,6 +1,7 @@
 import { methods } from '../authn/index.ts'
 import type { Authenticator, Method, MethodContext } from '../authn/method.ts'
 import type { Services } from '../authn/services.ts'
+import { allReads, noReads } from '../authz/cel-reads.ts'
 import type { Condition, ConditionKind } from '../authz/condition.ts'
 import { conditions } from '../authz/index.ts'
 import { headerNameFault } from '../model/header.ts'
@@ -51,7 +52,11 @@ export function compilePolicy(
     authenticators,
     guest: spec.guest && { subject: spec.guest.subject, method: 'guest', claims: {}, scopes: [], groups: [] },
     conditions: compiled,
+    reads: allReads([...compiled.map((one) => one.reads ?? noReads), headers.reads]),
     headers,
+    lastingHeaders: spec.response.headers.every(
+      ({ value }) => value.cel === undefined || !/\brequest\b/.test(value.cel),
+    ),
     managed: spec.response.headers.map(({ name }) => name.toLowerCase()),
     remove: spec.response.remove.map((name) => name.toLowerCase()),
     unauthenticated: unauthenticated(spec),

@@ -2,16 +2,18 @@ import type { Services } from '../authn/services.ts'
 import type { Finding, Problem, Result } from '../model/result.ts'
 import { showRoute } from '../model/route.ts'
 import { candidate, parseAuthPolicy } from './candidate.ts'
+import { createContests } from './carriers.ts'
 import type { PolicyCandidate } from './candidate.ts'
 import { indexDataObjects, parseDataObject } from './data-objects.ts'
 import { distinct } from './distinct.ts'
 import type { AuthPolicySpec } from './document.ts'
-import { parseGateway, parseHttpRoute } from './gateway-api.ts'
+import { parseGateway, parseListenerSet } from './gateway.ts'
+import { parseHttpRoute } from './gateway-api.ts'
 import type { OurService } from './gateway-api.ts'
 import { showObject } from './manifest.ts'
 import type { Manifest } from './manifest.ts'
 import { createMatcher } from './matching.ts'
-import { memo } from './memo.ts'
+import { memo } from '../model/memo.ts'
 import { createPolicyStore } from './policy-store.ts'
 import type { CompiledPolicy } from './policy-store.ts'
 import type { PolicyReport } from './report.ts'
@@ -40,10 +42,12 @@ export type Compiler = (manifests: readonly Manifest[]) => Compilation
 export function createCompiler(services: Services, us?: OurService): Compiler {
   const httpRoute = memo(parseHttpRoute)
   const gateway = memo(parseGateway)
+  const listenerSet = memo(parseListenerSet)
   const dataObject = memo(parseDataObject)
   const candidates = createCandidates()
   const store = createPolicyStore(services)
   const book = createRuleBook(us)
+  const contests = createContests(us)
   const matcher = createMatcher(us)
   let generation = 0
   return (given) => {
@@ -61,13 +65,19 @@ export function createCompiler(services: Services, us?: OurService): Compiler {
       })
     const policies = candidates(manifests.of('AuthPolicy'), report)
     const data = indexDataObjects([...readAll('Secret', dataObject), ...readAll('ConfigMap', dataObject)])
-    const topology = topologyOf(readAll('HTTPRoute', httpRoute), readAll('Gateway', gateway), policies)
+    const gateways = readAll('Gateway', gateway)
+    const topology = topologyOf(
+      readAll('HTTPRoute', httpRoute),
+      gateways,
+      policies,
+      readAll('ListenerSet', listenerSet),
+    )
     const compiled = store.compile(policies, data)
     for (const { candidate: one, result, advice } of compiled)
       report(one.manifest, result.ok ? advice : result.findings)
     for (const one of policies) report(one.manifest, targetFaults(one, topology))
     const byCandidate = new Map(compiled.map((one) => [one.candidate, one.result.ok ? one.result.value : undefined]))
-    const sites = book.judge(topology, policies, (one) => byCandidate.get(one))
+    const sites = contests(book.judge(topology, policies, (one) => byCandidate.get(one)))
     for (const { findings } of sites) for (const { manifest, finding } of findings) report(manifest, [finding])
     generation += 1
     return {

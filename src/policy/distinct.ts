@@ -8,6 +8,7 @@ import { suggestion } from './parse.ts'
 /** Manifests of known kinds, each object once. */
 export interface Distinct {
   readonly of: (kind: string) => readonly Manifest[]
+  readonly all: readonly Manifest[]
 }
 
 /** Sorts manifests by kind; a kind or version that is not read, and the second object of a name, are problems. */
@@ -29,7 +30,7 @@ export function distinct(
     if (list === undefined) byKind.set(manifest.kind, [manifest])
     else list.push(manifest)
   }
-  return { of: (kind) => byKind.get(kind) ?? [] }
+  return { of: (kind) => byKind.get(kind) ?? [], all: [...byKind.values()].flat() }
 }
 
 function kindFault({ kind, apiVersion }: Manifest): Finding | undefined {

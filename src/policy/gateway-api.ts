@@ -48,7 +48,13 @@ const filter = z.looseObject({
           port: z.number().optional(),
         })
         .optional(),
-      http: z.looseObject({ path: z.string().optional(), allowedHeaders: z.array(z.string()).default([]) }).optional(),
+      http: z
+        .looseObject({
+          path: z.string().optional(),
+          allowedHeaders: z.array(z.string()).default([]),
+          allowedResponseHeaders: z.array(z.string()).default([]),
+        })
+        .optional(),
       grpc: z.looseObject({ allowedHeaders: z.array(z.string()).default([]) }).optional(),
     })
     .optional(),
@@ -64,33 +70,20 @@ const httpRoute = z.looseObject({
   metadata: z.looseObject({ creationTimestamp: z.string().optional() }),
   spec: z.looseObject({
     parentRefs: z.array(parentRef).default([]),
+    useDefaultGateways: z.string().optional(),
     hostnames: z.array(z.string()).default([]),
     rules: z.array(rule).max(10_000).default([]),
   }),
 })
 
 const parentStatus = z.looseObject({
+  parentRef: parentRef.optional().catch(undefined),
   controllerName: z.string(),
   conditions: z.array(z.looseObject({ type: z.string(), status: z.string() })).default([]),
 })
 
 // A status is another's to write: one of a strange shape tells nothing, and spoils nothing.
 const routeStatus = z.looseObject({ status: z.looseObject({ parents: z.array(parentStatus) }) })
-
-const gateway = z.looseObject({
-  spec: z.looseObject({
-    listeners: z
-      .array(
-        z.looseObject({
-          name: z.string(),
-          hostname: z.string().default(''),
-          port: z.number().int(),
-          protocol: z.string(),
-        }),
-      )
-      .default([]),
-  }),
-})
 
 export type HttpRouteMatch = z.output<typeof match>
 export type ParentRef = z.output<typeof parentRef>
@@ -112,6 +105,8 @@ export interface ExternalAuth {
     | undefined
   /** Lower-case names that reach us, or undefined for all of them (gRPC with an empty list). */
   readonly allowedHeaders: ReadonlySet<string> | undefined
+  /** True where the gateway may put the `content-length` of our answer on the client's request, copying every header or that one. */
+  readonly copiesLength: boolean
 }
 
 export interface HttpRouteRule {
@@ -127,22 +122,15 @@ export interface HttpRoute {
   readonly created: number | undefined
   readonly hostnames: readonly string[]
   readonly parentRefs: readonly ParentRef[]
+  /** It takes default Gateways besides those it names (GEP-3793). */
+  readonly defaultGateways: boolean
   readonly rules: readonly HttpRouteRule[]
   /** Names of the controllers that accepted the route. */
   readonly acceptedBy: ReadonlySet<string>
-}
-
-export interface Listener {
-  readonly name: string
-  /** Lower case; empty for any. */
-  readonly hostname: string
-  readonly port: number
-}
-
-/** A Gateway, reduced. */
-export interface Gateway {
-  readonly manifest: Manifest
-  readonly listeners: readonly Listener[]
+  /** What it was accepted at: `Gateway namespace/name`. */
+  readonly acceptedAt: ReadonlySet<string>
+  /** What it names as its parents, or was accepted at, in the same form. */
+  readonly parents: ReadonlySet<string>
 }
 
 // Always sent over HTTP whatever the list says (GEP-1494).
@@ -152,28 +140,36 @@ export function parseHttpRoute(manifest: Manifest): Result<HttpRoute> {
   const read = parse(httpRoute, manifest.object)
   if (!read.ok) return failed(read.findings)
   const { metadata, spec } = read.value
+  const accepted = acceptance(manifest)
+  const named = spec.parentRefs.map((ref) => parentOf(ref, manifest))
   return ok({
     manifest,
     created: timestamp(metadata.creationTimestamp),
     hostnames: spec.hostnames.map((name) => name.toLowerCase()),
     parentRefs: spec.parentRefs,
+    defaultGateways: spec.useDefaultGateways === 'All',
     rules: spec.rules.map(({ name, matches, filters }) => ({
       name,
       // No matches at all means every path (httproute_types.go).
       matches: matches.length > 0 ? matches : [match.parse({})],
       externalAuth: externalAuth(filters),
     })),
-    acceptedBy: acceptedBy(manifest.object),
+    ...accepted,
+    parents: new Set([...named, ...accepted.acceptedAt]),
   })
 }
 
-function acceptedBy(object: unknown): ReadonlySet<string> {
-  const read = routeStatus.safeParse(object)
+const parentOf = ({ kind, namespace, name }: ParentRef, manifest: Manifest): string =>
+  `${kind} ${namespace ?? manifest.namespace}/${name}`
+
+function acceptance(manifest: Manifest): Pick<HttpRoute, 'acceptedBy' | 'acceptedAt'> {
+  const read = routeStatus.safeParse(manifest.object)
   const parents = read.success ? read.data.status.parents : []
   const accepted = parents.filter(({ conditions }) =>
     conditions.some(({ type, status }) => type === 'Accepted' && status === 'True'),
   )
-  return new Set(accepted.map(({ controllerName }) => controllerName))
+  const at = accepted.flatMap(({ parentRef: ref }) => (ref === undefined ? [] : parentOf(ref, manifest)))
+  return { acceptedBy: new Set(accepted.map(({ controllerName }) => controllerName)), acceptedAt: new Set(at) }
 }
 
 function externalAuth(filters: readonly z.output<typeof filter>[]): ExternalAuth | undefined {
@@ -190,18 +186,16 @@ function externalAuth(filters: readonly z.output<typeof filter>[]): ExternalAuth
       port: found.backendRef.port,
     },
     allowedHeaders: everything ? undefined : new Set(found.protocol === 'HTTP' ? [...alwaysSent, ...listed] : listed),
+    copiesLength: copiesLength(found),
   }
 }
 
-export function parseGateway(manifest: Manifest): Result<Gateway> {
-  const read = parse(gateway, manifest.object)
-  if (!read.ok) return failed(read.findings)
-  const listeners = read.value.spec.listeners.map(({ name, hostname, port }) => ({
-    name,
-    hostname: hostname.toLowerCase(),
-    port,
-  }))
-  return ok({ manifest, listeners })
+type Filter = NonNullable<z.output<typeof filter>['externalAuth']>
+
+/** An empty list means every header (GEP-1494; GATEWAYS.md §G.1). */
+function copiesLength({ protocol, http }: Filter): boolean {
+  const copied = http?.allowedResponseHeaders ?? []
+  return protocol === 'HTTP' && (copied.length === 0 || copied.some((name) => name.toLowerCase() === 'content-length'))
 }
 
 /** RFC 3339 text as milliseconds, or undefined. */

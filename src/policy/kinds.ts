@@ -5,6 +5,7 @@ export const kindsRead: ReadonlyMap<string, readonly string[]> = new Map([
   ['AuthPolicy', [apiVersion]],
   ['HTTPRoute', [`${gatewayGroup}/v1`, `${gatewayGroup}/v1beta1`]],
   ['Gateway', [`${gatewayGroup}/v1`, `${gatewayGroup}/v1beta1`]],
+  ['ListenerSet', [`${gatewayGroup}/v1`]],
   ['GRPCRoute', [`${gatewayGroup}/v1`]],
   ['XMesh', ['gateway.networking.x-k8s.io/v1alpha1']],
   ['GatewayClass', [`${gatewayGroup}/v1`, `${gatewayGroup}/v1beta1`]],

@@ -14,5 +14,5 @@ export interface Manifest {
 }
 
 /** `AuthPolicy shop/cart`, `GatewayClass edge`: how problems name an object. */
-export const showObject = ({ kind, namespace, name }: Manifest): string =>
+export const showObject = ({ kind, namespace, name }: Pick<Manifest, 'kind' | 'namespace' | 'name'>): string =>
   namespace === '' ? `${kind} ${name}` : `${kind} ${namespace}/${name}`

@@ -61,6 +61,13 @@ function asking(filter: ExternalAuth, route: HttpRoute, us: OurService | undefin
   return (via) => filter.backend?.port === (via === 'grpc' ? us.ports.grpc : us.ports.matching)
 }
 
+/** Whether a path, raw, fits the path of one match. */
+export function pathTest({ path: { type, value } }: HttpRouteMatch): (path: string) => Fit {
+  if (type !== 'PathPrefix') return valueTest(type, value)
+  const prefix = trimmed(value)
+  return (path) => (path === prefix || path.startsWith(`${prefix}/`) || prefix === '' ? 'yes' : 'no')
+}
+
 /** `/shop/` and `/shop` are one prefix; `/` is the empty one. */
 export const trimmed = (prefix: string): string => prefix.replace(/\/+$/, '')
 

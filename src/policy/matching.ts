@@ -2,7 +2,7 @@ import type { AuthRequest } from '../model/request.ts'
 import type { HttpRouteMatch, OurService } from './gateway-api.ts'
 import { entries, trimmed, valueTest } from './match-entry.ts'
 import type { Entry, Fit, Matched } from './match-entry.ts'
-import { memo, same } from './memo.ts'
+import { memo, same } from '../model/memo.ts'
 import type { Site } from './rule-book.ts'
 import type { Resolution } from './snapshot.ts'
 
@@ -128,7 +128,8 @@ const both = (one: Fit, other: Fit): Fit => (one === 'unknown' && other === 'yes
 
 const rank = { exact: 0, regex: 1, prefix: 1 } as const
 
-function byPrecedence(one: Entry, other: Entry): number {
+/** Negative where a gateway takes the first before the second, given both fit. */
+export function byPrecedence(one: Entry, other: Entry): number {
   return bySpecificity(one, other) || byRoute(one, other)
 }
 
@@ -148,7 +149,7 @@ const byRoute = (one: Entry, other: Entry): number =>
   one.route.position - other.route.position
 
 /** True where gateways may prefer the other: regexes rank as each likes, and a tie goes by an age that is not known. */
-function unsettled(winner: Entry, other: Entry): boolean {
+export function unsettled(winner: Entry, other: Entry): boolean {
   if (winner.path.kind === 'regex' || other.path.kind === 'regex') return winner.path.kind !== 'exact'
   if (bySpecificity(winner, other) !== 0 || winner.route.name === other.route.name) return false
   return winner.route.created === undefined || other.route.created === undefined

@@ -10,12 +10,18 @@ export function parse<T>(schema: z.ZodType<T>, object: unknown): Result<T> {
   const read = schema.safeParse(object, { reportInput: true })
   if (read.success) return ok(read.data)
   const known = keysOf(schema)
-  return failed(read.error.issues.flatMap((issue) => findings(issue, known)))
+  const all = read.error.issues.flatMap((issue) => findings(issue, known))
+  const more = all.length > mostFindings ? [fault('too-large', [], 'there are more mistakes than these')] : []
+  return failed([...all.slice(0, mostFindings), ...more])
 }
+
+/** What is told of one object: whoever mends so many will ask again. */
+const mostFindings = 100
 
 function findings(issue: Issue, known: (path: Path) => readonly string[]): readonly Finding[] {
   const path = issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step))
-  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(key, path, known(path)))
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.slice(0, mostFindings + 1).map((key) => unknownKey(key, path, known(path)))
   if (issue.code === 'invalid_value') {
     const values = issue.values.map(String)
     const given = typeof issue.input === 'string' ? issue.input : ''
@@ -50,8 +56,9 @@ const oneOf = (values: readonly string[]): string =>
   values.length === 1 ? `"${values[0]}"` : `one of ${values.map((value) => `"${value}"`).join(', ')}`
 
 /** `did you mean "x"?`, where something is close enough to be meant, else the list of what there is. */
-export function suggestion(given: string, known: readonly string[]): string | undefined {
+export function suggestion(text: string, known: readonly string[]): string | undefined {
   if (known.length === 0) return undefined
+  const given = text.slice(0, 300) // no name is longer, and looking for a near one takes time by length
   const near = closest(
     given.toLowerCase(),
     [...known].map((one) => one.toLowerCase()),

@@ -5,7 +5,7 @@ import type { Finding, Result } from '../model/result.ts'
 import type { PolicyCandidate } from './candidate.ts'
 import { compilePolicy } from './compile-policy.ts'
 import type { DataObjects } from './data-objects.ts'
-import { same } from './memo.ts'
+import { same } from '../model/memo.ts'
 import type { Policy } from './snapshot.ts'
 
 /** One compiled policy with what it was made from and what it keeps running. */

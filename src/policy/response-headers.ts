@@ -1,5 +1,7 @@
 import { z } from 'zod'
 import { compileCel, maxCelLength } from '../authz/cel-program.ts'
+import { allReads, noReads } from '../authz/cel-reads.ts'
+import type { HeaderReads } from '../authz/cel-reads.ts'
 import type { Subject } from '../authz/condition.ts'
 import type { HeaderList } from '../model/decision.ts'
 import { canonicalName, headerNameFault } from '../model/header.ts'
@@ -36,13 +38,17 @@ export type ResponseHeader = z.output<typeof responseHeader>
 export const maxHeaderBytes = 8192
 export const maxHeaders = 50
 
+/** Values of the headers for one subject, and what of the request they are made from. */
+export interface ResponseHeaders {
+  (subject: Subject): HeaderList | undefined
+  readonly reads: HeaderReads
+}
+
 /**
  * Compiles the headers that a policy sets. Called with a subject it gives lower-case names with values fit for a header, leaving
  * out what has no value, or undefined where a value cannot be made or all of them are too much: then the request is refused.
  */
-export function compileHeaders(
-  entries: readonly ResponseHeader[],
-): Result<(subject: Subject) => HeaderList | undefined> {
+export function compileHeaders(entries: readonly ResponseHeader[]): Result<ResponseHeaders> {
   const findings: Finding[] = [...nameFaults(entries)]
   const compiled = entries.flatMap(({ name, value }, index) => {
     const source = compileSource(value)
@@ -51,7 +57,7 @@ export function compileHeaders(
     return []
   })
   if (findings.length > 0) return failed(findings)
-  return ok((subject) => {
+  const values = (subject: Subject): HeaderList | undefined => {
     const list: (readonly [string, string])[] = []
     let bytes = 0
     for (const { name, read } of compiled) {
@@ -63,7 +69,8 @@ export function compileHeaders(
       list.push([name, text.value])
     }
     return list
-  })
+  }
+  return ok(Object.assign(values, { reads: allReads(compiled.map(({ read }) => read.reads ?? noReads)) }))
 }
 
 function nameFaults(entries: readonly ResponseHeader[]): readonly Finding[] {
@@ -80,7 +87,10 @@ function nameFaults(entries: readonly ResponseHeader[]): readonly Finding[] {
 
 type Text = { readonly value: string } | 'refused'
 
-type Read = (subject: Subject) => Text
+interface Read {
+  (subject: Subject): Text
+  readonly reads?: HeaderReads
+}
 
 function compileSource({ claim, cel, text }: ResponseHeader['value']): Result<Read> {
   if (claim !== undefined) return ok(({ identity }) => written(claimAt(identity.claims, claim)))
@@ -88,10 +98,11 @@ function compileSource({ claim, cel, text }: ResponseHeader['value']): Result<Re
     const compiled = compileCel(cel, 'value')
     if (!compiled.ok) return failed(compiled.findings.map((finding) => under(['cel'], finding)))
     const run = compiled.value
-    return ok((subject) => {
+    const read = (subject: Subject): Text => {
       const outcome = run(subject)
       return outcome.kind === 'value' ? written(outcome.value) : 'refused'
-    })
+    }
+    return ok(Object.assign(read, { reads: run.reads }))
   }
   const fixed = text ?? ''
   const plain = /^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/.test(fixed)

@@ -7,7 +7,7 @@ import type { PolicyCandidate } from './candidate.ts'
 import { carriesOurs } from './gateway-api.ts'
 import type { HttpRoute, OurService } from './gateway-api.ts'
 import type { Manifest } from './manifest.ts'
-import { same } from './memo.ts'
+import { same } from '../model/memo.ts'
 import { ruling } from './precedence.ts'
 import type { Policy, Rule } from './snapshot.ts'
 import { keyOnlySites, sitesOf, surroundingsOf } from './topology.ts'
@@ -61,11 +61,13 @@ function judge(site: RuleSite, policyOf: PolicyOf, us: OurService | undefined): 
   const managed = site.attachments.flatMap(({ candidate }) => policyOf(candidate)?.managed ?? [])
   const rule: Rule = Object.freeze({
     key: site.key,
+    id: showRoute(site.key),
     policy,
     refusal: policy === undefined ? refusalOf(site, winner) : undefined,
     owned: ownedSpellings(managed),
     hostnames: site.hostnames,
-    checkPath: httpPath(site, us),
+    ...httpChecks(site, us),
+    contested: undefined,
     acceptedBy: us === undefined ? undefined : site.route?.acceptedBy,
   })
   const conflicts = conflicted.map(({ manifest }) => ({ manifest, finding: conflict(site, winner) }))
@@ -79,12 +81,16 @@ const refusalOf = (site: RuleSite, winner: PolicyCandidate | undefined): DenyRea
  * Over HTTP the filter's path is the key; a filter without one is served by matching only. In a cluster a rule without a
  * filter of ours has nothing to ask us for.
  */
-function httpPath({ route, rules }: RuleSite, us: OurService | undefined): string | undefined {
-  if (route === undefined) return undefined
+function httpChecks({ route, rules }: RuleSite, us: OurService | undefined): Pick<Rule, 'checkPath' | 'copiesLength'> {
+  // Nothing is known of the gateway's configuration; Envoy's own default copies no header (GATEWAYS.md §G.3).
+  if (route === undefined) return { checkPath: undefined, copiesLength: false }
   const filters = rules.flatMap(({ externalAuth }) => externalAuth ?? []).filter(({ protocol }) => protocol === 'HTTP')
   const ours = us === undefined ? filters : filters.filter((filter) => carriesOurs(filter, route, us))
-  if (ours.length === 0) return us === undefined ? undefined : ''
-  return ours.find(({ path }) => path !== undefined)?.path ?? ''
+  if (ours.length === 0) return { checkPath: us === undefined ? undefined : '', copiesLength: false }
+  return {
+    checkPath: ours.find(({ path }) => path !== undefined)?.path ?? '',
+    copiesLength: ours.some((one) => one.copiesLength),
+  }
 }
 
 function conflict({ key }: RuleSite, winner: PolicyCandidate | undefined): Finding {
@@ -92,9 +98,12 @@ function conflict({ key }: RuleSite, winner: PolicyCandidate | undefined): Findi
   return fault('conflict', ['spec', 'targetRefs'], say, 'target something else, or remove one of the two')
 }
 
-function duplicates({ duplicate, route, key }: RuleSite): Site['findings'] {
+/** At the places where the doctor says it too, so that `check` can tell the two for one. */
+function duplicates({ duplicate, route, rules, key }: RuleSite): Site['findings'] {
   if (!duplicate || route === undefined) return []
   const say = `several rules are named "${key.rule}"; all of them are refused`
-  const finding = fault('duplicate-rule', ['spec', 'rules'], say, 'give each rule a name of its own')
-  return [{ manifest: route.manifest, finding }]
+  return rules.slice(1).map((rule) => {
+    const path = ['spec', 'rules', route.rules.indexOf(rule), 'name']
+    return { manifest: route.manifest, finding: fault('duplicate-rule', path, say, 'give each rule a name of its own') }
+  })
 }

@@ -1,4 +1,5 @@
 import type { Authenticator } from '../authn/method.ts'
+import type { HeaderReads } from '../authz/cel-reads.ts'
 import type { Condition, Subject } from '../authz/condition.ts'
 import type { DenyReason } from '../model/decision.ts'
 import type { HeaderList } from '../model/decision.ts'
@@ -15,8 +16,12 @@ export interface Policy {
   /** Used only where no credential of any kind was presented. */
   readonly guest: Identity | undefined
   readonly conditions: readonly Condition[]
+  /** What conditions and header values look at of the request; what methods read is theirs. */
+  readonly reads: HeaderReads
   /** Values of the response headers for one subject; undefined where a header cannot be made (deny). */
   readonly headers: (subject: Subject) => HeaderList | undefined
+  /** True where those values depend on the identity and the rule alone. */
+  readonly lastingHeaders: boolean
   /** Lower-case names that the policy may set. */
   readonly managed: readonly string[]
   /** Lower-case names to take off the client's request on allow. */
@@ -37,6 +42,8 @@ export type Unauthenticated =
 /** One rule of a route with the one policy in force for it, or the reason why every request for it is refused. */
 export interface Rule {
   readonly key: RouteKey
+  /** `namespace/route/rule` */
+  readonly id: string
   readonly policy: Policy | undefined
   /** Why there is no usable policy. */
   readonly refusal: DenyReason | undefined
@@ -46,6 +53,10 @@ export interface Rule {
   readonly hostnames: readonly string[]
   /** `http.path` of the rule's HTTP ExternalAuth filter (empty where the filter has none); undefined without such a filter. */
   readonly checkPath: string | undefined
+  /** True where the filter copies the `content-length` of our answer over HTTP to the client's request (GATEWAYS.md §G.1). */
+  readonly copiesLength: boolean
+  /** True of a request that a filter of another rule may have asked for; undefined where no other filter carries this rule's key. */
+  readonly contested: ((request: AuthRequest) => boolean) | undefined
   /** Controllers that accepted the route, where its status is known (in a cluster). */
   readonly acceptedBy: ReadonlySet<string> | undefined
 }

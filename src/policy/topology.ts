@@ -2,7 +2,9 @@ import { unnamedRule } from '../model/route.ts'
 import type { RouteKey } from '../model/route.ts'
 import type { PolicyCandidate } from './candidate.ts'
 import { gatewayGroup } from './document.ts'
-import type { Gateway, HttpRoute, HttpRouteRule, Listener, ParentRef } from './gateway-api.ts'
+import { admitsSet } from './gateway.ts'
+import type { Gateway, Listener, ListenerSet } from './gateway.ts'
+import type { HttpRoute, HttpRouteRule, ParentRef } from './gateway-api.ts'
 import { intersectHostname } from './hostname.ts'
 import type { Manifest } from './manifest.ts'
 import { levels } from './precedence.ts'
@@ -24,6 +26,7 @@ export interface RuleSite {
 export interface Topology {
   readonly routes: ReadonlyMap<string, HttpRoute>
   readonly gateways: ReadonlyMap<string, Gateway>
+  readonly listenerSets: ReadonlyMap<string, ListenerSet>
   /** Policies by each target: `HTTPRoute namespace/name` or `Gateway namespace/name`; `* namespace` for unreadable targets. */
   readonly claims: ReadonlyMap<string, readonly PolicyCandidate[]>
 }
@@ -35,6 +38,7 @@ export function topologyOf(
   routes: readonly HttpRoute[],
   gateways: readonly Gateway[],
   candidates: readonly PolicyCandidate[],
+  listenerSets: readonly ListenerSet[] = [],
 ): Topology {
   const claims = new Map<string, PolicyCandidate[]>()
   const claim = (target: string, candidate: PolicyCandidate): void => {
@@ -49,40 +53,47 @@ export function topologyOf(
   }
   const named = <T extends { readonly manifest: Manifest }>(all: readonly T[]): ReadonlyMap<string, T> =>
     new Map(all.map((one) => [nameOf(one), one]))
-  return { routes: named(routes), gateways: named(gateways), claims }
+  return { routes: named(routes), gateways: named(gateways), listenerSets: named(listenerSets), claims }
 }
 
-/** A Gateway that a route attaches to. */
+/** Something that a route attaches to. */
 interface Parent {
   readonly ref: ParentRef
-  readonly namespace: string
-  /** Undefined where the Gateway is not known. */
-  readonly gateway: Gateway | undefined
+  /** `namespace/name` of the Gateway that it leads to, known or not; undefined where it leads to none. */
+  readonly gateway: string | undefined
+  /** The listeners that it leads to; undefined where they are not known, so that any host may come that way. */
+  readonly listeners: readonly Listener[] | undefined
+  /** The set that the listeners are of; undefined for the Gateway's own, the only ones that a policy can name. */
+  readonly set: ListenerSet | undefined
 }
+
+type Basis = Gateway | ListenerSet | undefined
 
 /** Everything that a route's sites are made of: as long as none of it changes, neither do they. */
 export interface Surroundings {
-  readonly parents: readonly (Gateway | undefined)[]
+  readonly parents: readonly Basis[]
   readonly candidates: readonly PolicyCandidate[]
 }
 
 /** The gateways and policies that a route has to do with. */
-export function surroundingsOf(route: HttpRoute, { gateways, claims }: Topology): Surroundings {
-  const parents = parentsOf(route, gateways)
+export function surroundingsOf(route: HttpRoute, topology: Topology): Surroundings {
+  const { gateways, claims } = topology
+  const parents = parentsOf(route, topology)
   const names = [
     `HTTPRoute ${nameOf(route)}`,
     `* ${route.manifest.namespace}`,
-    ...parents.map(({ ref, namespace }) => `Gateway ${namespace}/${ref.name}`),
+    ...parents.flatMap(({ gateway }) => (gateway === undefined ? [] : [`Gateway ${gateway}`])),
   ]
   const candidates = new Set(names.flatMap((name) => claims.get(name) ?? []))
-  return { parents: parents.map(({ gateway }) => gateway), candidates: [...candidates] }
+  const basis = parents.flatMap(({ set, gateway }): readonly Basis[] => [set, gateways.get(gateway ?? '')])
+  return { parents: basis, candidates: [...candidates] }
 }
 
 /** The rules of a route by their names, each with the policies that claim it. */
-export function sitesOf(route: HttpRoute, { candidates }: Surroundings, { gateways }: Topology): readonly RuleSite[] {
+export function sitesOf(route: HttpRoute, { candidates }: Surroundings, topology: Topology): readonly RuleSite[] {
   const { namespace, name } = route.manifest
-  const parents = parentsOf(route, gateways)
-  const hostnames = effectiveHostnames(route.hostnames, parents)
+  const parents = parentsOf(route, topology)
+  const hostnames = effectiveHostnames(route, parents)
   return [...Map.groupBy(route.rules, (rule) => rule.name ?? unnamedRule)].map(([rule, rules]) => {
     const key = { namespace, route: name, rule }
     const duplicate = rule !== unnamedRule && rules.length > 1
@@ -91,25 +102,34 @@ export function sitesOf(route: HttpRoute, { candidates }: Surroundings, { gatewa
   })
 }
 
-const parentsOf = (route: HttpRoute, gateways: Topology['gateways']): readonly Parent[] =>
-  route.parentRefs
-    .filter((ref) => ref.kind === 'Gateway' && ref.group === gatewayGroup)
-    .map((ref) => {
-      const namespace = ref.namespace ?? route.manifest.namespace
-      return { ref, namespace, gateway: gateways.get(`${namespace}/${ref.name}`) }
-    })
+function parentsOf(route: HttpRoute, { gateways, listenerSets }: Topology): readonly Parent[] {
+  return route.parentRefs.map((ref) => {
+    const id = `${ref.namespace ?? route.manifest.namespace}/${ref.name}`
+    const kind = ref.group === gatewayGroup ? ref.kind : ''
+    if (kind === 'Gateway') {
+      return { ref, gateway: id, listeners: listenersOf(ref, gateways.get(id)), set: undefined }
+    }
+    const set = kind === 'ListenerSet' ? listenerSets.get(id) : undefined
+    const gateway = gateways.get(set?.gateway ?? '')
+    const served = set === undefined || gateway === undefined || admitsSet(gateway, set)
+    return served
+      ? { ref, gateway: set?.gateway, listeners: listenersOf(ref, set), set }
+      : { ref, gateway: undefined, listeners: [], set }
+  })
+}
 
-const listenersOf = ({ ref, gateway }: Parent): readonly Listener[] =>
-  (gateway?.listeners ?? []).filter(
+const listenersOf = (ref: ParentRef, holder: Gateway | ListenerSet | undefined): readonly Listener[] | undefined =>
+  holder?.listeners.filter(
     ({ name, port }) =>
       (ref.sectionName === undefined || ref.sectionName === name) && (ref.port === undefined || ref.port === port),
   )
 
-function effectiveHostnames(own: readonly string[], parents: readonly Parent[]): readonly string[] {
-  const wanted = own.length === 0 ? [''] : own
-  const unknown = parents.length === 0 || parents.some(({ gateway }) => gateway === undefined)
+function effectiveHostnames({ hostnames, defaultGateways }: HttpRoute, parents: readonly Parent[]): readonly string[] {
+  const wanted = hostnames.length === 0 ? [''] : hostnames
+  // Which Gateways are the default ones for it, only its status tells; Services in a mesh have no listeners.
+  const unknown = defaultGateways || parents.length === 0 || parents.some(({ listeners }) => listeners === undefined)
   if (unknown) return wanted
-  const offered = parents.flatMap(listenersOf).map(({ hostname }) => hostname)
+  const offered = parents.flatMap(({ listeners = [] }) => listeners).map(({ hostname }) => hostname)
   return [...new Set(wanted.flatMap((one) => offered.flatMap((other) => intersectHostname(one, other) ?? [])))]
 }
 
@@ -128,7 +148,7 @@ function attach(
       if (target.sectionName === undefined) return [levels.route]
       return target.sectionName === key.rule ? [levels.rule] : []
     }
-    const through = parents.filter((parent) => parent.namespace === namespace && parent.ref.name === target.name)
+    const through = parents.filter(({ gateway }) => gateway === `${namespace}/${target.name}`)
     if (target.sectionName === undefined) return through.length > 0 ? [levels.gateway] : []
     const section = target.sectionName
     return through.some((parent) => reaches(parent, section)) ? [levels.listener] : []
@@ -137,11 +157,12 @@ function attach(
   return level === undefined ? [] : [{ candidate, level }]
 }
 
-/** True where a route's parentRef leads to the listener; an unknown Gateway is believed to have it. */
-function reaches(parent: Parent, section: string): boolean {
-  const { ref, gateway } = parent
-  if (gateway === undefined) return ref.sectionName === undefined || ref.sectionName === section
-  return listenersOf(parent).some(({ name }) => name === section)
+/** True where a route's parentRef leads to the Gateway's listener; an unknown Gateway is believed to have it. */
+function reaches({ ref, set, listeners }: Parent, section: string): boolean {
+  if (set !== undefined) return false
+  return listeners === undefined
+    ? ref.sectionName === undefined || ref.sectionName === section
+    : listeners.some(({ name }) => name === section)
 }
 
 /** Rules that exist by a policy's word alone: targets of routes that have no manifest. */

@@ -5,7 +5,7 @@ import type { AncestorRef, Verdict } from './desired.ts'
 import { showRef } from './parents.ts'
 import { prove } from './proof.ts'
 import type { Grounds } from './proof.ts'
-import { listed } from './sentence.ts'
+import { listed, plain } from './sentence.ts'
 
 /** Where a working policy is in force, where another is, and what the status said of it so far. */
 export interface Claim {
@@ -24,7 +24,7 @@ export function enforced({ at, inForce, lost, proved }: Claim, grounds: Grounds)
   const others = lost.length === 0 ? '' : ` ${overriddenSay(lost)}`
   const [first] = open
   if (first !== undefined) return { status: 'False', reason: 'ProbePassed', message: `${first.say}${others}` }
-  const message = `${provedSay(inForce, at, grounds)}${others}`
+  const message = `${provedSay(inForce, at, grounds)}${besideSay(inForce, at, grounds)}${others}`
   const [lack] = missing
   const inherited = missing.every(({ reason }) => quiet.has(reason)) && inherits(message, proved, inForce, grounds)
   if (lack !== undefined && !inherited) {
@@ -47,6 +47,17 @@ function provedSay(inForce: readonly Claimed[], at: AncestorRef, { route }: Grou
     .slice(0, 12)
   const form = few ? `HTTPRoute ${forms.join(', ')}` : `${forms.length} HTTPRoutes, of form ${print}`
   return `Requests through ${showRef(at)} are checked: ${listed(rules)} (${form}).`
+}
+
+/** Errors that leave the checks in force: who reads that all is well has to learn of them there. */
+function besideSay(inForce: readonly Claimed[], at: AncestorRef, { objections }: Grounds): string {
+  const faults = inForce.flatMap(({ key }) =>
+    objections(showRoute(key), showRef(at)).map(({ say }) => `${key.route}/${key.rule}: ${plain(say)}`),
+  )
+  const [first, ...more] = [...new Set(faults)]
+  if (first === undefined) return ''
+  const rest = more.length === 0 ? '' : ` gatehouse check lists ${more.length} more.`
+  return ` But something is wrong at ${first}${rest}`
 }
 
 // Nothing speaks against it; we only did not see it.

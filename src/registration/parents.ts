@@ -1,4 +1,5 @@
 import type { ClusterObject, World } from '../cluster/objects.ts'
+import { gatewayOfSet } from '../doctor/reach.ts'
 import { gatewayGroup } from '../policy/document.ts'
 import type { AncestorRef } from './desired.ts'
 import type { OurRoute } from './our-routes.ts'
@@ -22,6 +23,7 @@ export interface Parent {
 /** Everything through which a route is reached: its parentRefs, and the default Gateways where it asks for them (GEP-3793). */
 export function parentsOf(world: World): (route: OurRoute) => readonly Parent[] {
   const defaults = world.of('Gateway').filter(({ object }) => object.spec.defaultScope === 'All')
+  const sets = new Map(world.of('ListenerSet').map((one) => [`${one.manifest.namespace}/${one.manifest.name}`, one]))
   return ({ route }) => {
     const { namespace } = route.manifest
     const explicit = route.object.spec.parentRefs.map(({ group, kind, name, ...ref }) => ({
@@ -34,9 +36,21 @@ export function parentsOf(world: World): (route: OurRoute) => readonly Parent[] 
       route.object.spec.useDefaultGateways === 'All'
         ? defaults.filter((gateway) => takes(gateway, route)).map(gatewayRef)
         : []
-    const refs = new Map([...explicit, ...implied].map((ref) => [showRef(ref), ref]))
-    return [...refs.values()].map((ref) => ({ ref, ...wordOf(route, ref) }))
+    const leading = [...explicit, ...implied].map((named) => ({ named, ref: behind(named, sets) }))
+    return [...Map.groupBy(leading, ({ ref }) => showRef(ref)).values()].flatMap((ways) => {
+      const ref = ways[0]?.ref
+      const named = ways.map((way) => way.named)
+      return ref === undefined ? [] : [{ ref, ...wordOf(route, named) }]
+    })
   }
+}
+
+/** Requests come through the Gateway, whose listeners a ListenerSet only adds to (GEP-1713); the set itself where it is not known. */
+function behind(ref: AncestorRef, sets: ReadonlyMap<string, ClusterObject<'ListenerSet'>>): AncestorRef {
+  if (ref.group !== gatewayGroup || ref.kind !== 'ListenerSet') return ref
+  const set = sets.get(`${ref.namespace ?? ''}/${ref.name}`)
+  const [namespace, name] = (set && gatewayOfSet(set))?.split('/') ?? []
+  return namespace === undefined || name === undefined ? ref : { group: gatewayGroup, kind: 'Gateway', namespace, name }
 }
 
 export const gatewayRef = ({ manifest }: Gateway): AncestorRef => ({
@@ -68,10 +82,14 @@ function takes({ manifest, object }: Gateway, route: Route): boolean {
 const unsaid: ParentWord = { status: 'Unknown', reason: '' }
 
 /** The best of what is said for any of its listeners: the route is reached if one of them takes it. */
-function wordOf(route: Route, ref: AncestorRef): { readonly accepted: ParentWord; readonly resolved: ParentWord } {
-  const entries = route.object.status.parents.filter(
-    ({ parentRef: { kind, name, namespace } }) =>
-      kind === ref.kind && name === ref.name && (namespace ?? route.manifest.namespace) === ref.namespace,
+function wordOf(
+  route: Route,
+  named: readonly AncestorRef[],
+): { readonly accepted: ParentWord; readonly resolved: ParentWord } {
+  const entries = route.object.status.parents.filter(({ parentRef: { kind, name, namespace } }) =>
+    named.some(
+      (ref) => kind === ref.kind && name === ref.name && (namespace ?? route.manifest.namespace) === ref.namespace,
+    ),
   )
   const best = (type: string): ParentWord => {
     const words = entries

@@ -1,5 +1,7 @@
 import type { ClusterObject, OurService } from '../cluster/objects.ts'
 import { showRoute } from '../model/route.ts'
+import { reaches } from '../doctor/reach.ts'
+import type { Reach } from '../doctor/reach.ts'
 import { hostMatches, intersectHostname } from '../policy/hostname.ts'
 import type { PolicyReport } from '../policy/report.ts'
 import type { OurRoute } from './our-routes.ts'
@@ -23,7 +25,6 @@ export interface Probe {
   readonly headers: Readonly<Record<string, string>>
 }
 
-type Gateway = ClusterObject<'Gateway'>
 type Match = ClusterObject<'HTTPRoute'>['object']['spec']['rules'][number]['matches'][number]
 
 /**
@@ -32,9 +33,7 @@ type Match = ClusterObject<'HTTPRoute'>['object']['spec']['rules'][number]['matc
  */
 export function probesOf({ world, reports }: Observed, us: OurService): readonly Probe[] {
   const { reached } = surveyOf(world, us)
-  const gateways = new Map(
-    world.of('Gateway').map((one) => [`Gateway ${one.manifest.namespace}/${one.manifest.name}`, one]),
-  )
+  const reachOf = reaches(world)
   return reports.filter(refusesStrangers).flatMap(({ rules }) =>
     rules
       .filter(({ standing }) => standing === 'in-force')
@@ -42,11 +41,12 @@ export function probesOf({ world, reports }: Observed, us: OurService): readonly
         const found = reached(`${key.namespace}/${key.route}`)
         const request = found && requestOf(found.route, key.rule)
         if (found === undefined || request === undefined) return []
+        const ways = new Map(reachOf(found.route.route).map((one) => [`Gateway ${one.id}`, one]))
         return found.parents
           .filter(({ accepted }) => accepted.status === 'True')
           .flatMap(({ ref }) => {
-            const gateway = gateways.get(showRef(ref))
-            const way = gateway && wayThrough(gateway, found.route)
+            const reach = ways.get(showRef(ref))
+            const way = reach && wayThrough(reach, found.route)
             return way === undefined ? [] : [{ gateway: showRef(ref), rule: showRoute(key), ...way, ...request }]
           })
       }),
@@ -79,23 +79,26 @@ const query = ({ queryParams }: Match): string =>
     ? ''
     : `?${new URLSearchParams(queryParams.map(({ name, value }): [string, string] => [name, value])).toString()}`
 
-/** An address of the Gateway, and a listener of it with a host that the route serves there. */
-function wayThrough(
-  { object }: Gateway,
-  { route }: OurRoute,
-): Pick<Probe, 'address' | 'port' | 'scheme' | 'host'> | undefined {
-  const [address] = object.status.addresses
+type Way = Pick<Probe, 'address' | 'port' | 'scheme' | 'host'>
+
+/** An address of the Gateway, and a listener that the route attaches to with a host that it serves there. */
+function wayThrough({ gateway, listeners }: Reach, { route }: OurRoute): Way | undefined {
+  const [address] = gateway?.object.status.addresses ?? []
   if (address === undefined) return undefined
-  const wanted = route.object.spec.hostnames.length === 0 ? [''] : route.object.spec.hostnames
-  for (const { hostname, port, protocol } of object.spec.listeners) {
-    if (protocol !== 'HTTP' && protocol !== 'HTTPS') continue
-    const common = wanted
-      .map((one) => intersectHostname(hostname.toLowerCase(), one.toLowerCase()))
-      .find((one) => one !== undefined)
-    if (common === undefined) continue
-    const host = common === '' ? address.value : common.replace(/^\*/, 'gatehouse-probe')
-    if (common !== '' && !hostMatches(common, host)) continue
+  const { hostnames } = route.object.spec
+  const wanted = hostnames.length === 0 ? [''] : hostnames.map((one) => one.toLowerCase())
+  for (const { hostname, port, protocol } of listeners) {
+    const host = hostOf(hostname.toLowerCase(), wanted, address.value)
+    if ((protocol !== 'HTTP' && protocol !== 'HTTPS') || host === undefined) continue
     return { address: address.value, port, scheme: protocol === 'HTTP' ? 'http' : 'https', host }
   }
   return undefined
+}
+
+/** A host that the route serves at a listener, one of a wildcard where it has nothing else. */
+function hostOf(listener: string, wanted: readonly string[], address: string): string | undefined {
+  const common = wanted.map((one) => intersectHostname(listener, one)).find((one) => one !== undefined)
+  if (common === undefined || common === '') return common === undefined ? undefined : address
+  const host = common.replace(/^\*/, 'gatehouse-probe')
+  return hostMatches(common, host) ? host : undefined
 }

@@ -1,5 +1,7 @@
 import type { AncestorRef } from './desired.ts'
 import type { Evidence } from './evidence.ts'
+import { bearingOf } from './objections.ts'
+import type { Bearing, Objections } from './objections.ts'
 import type { OurRoute } from './our-routes.ts'
 import { showRef } from './parents.ts'
 import type { Parent } from './parents.ts'
@@ -16,8 +18,8 @@ export interface Grounds {
   readonly route: (name: string) => Reached | undefined
   readonly evidence: Evidence
   readonly now: number
-  /** What the doctor holds against a rule, in one sentence. */
-  readonly objection: (rule: string) => string | undefined
+  /** What the doctor holds against a rule at an ancestor. */
+  readonly objections: Objections
 }
 
 /** How one rule stands at one gateway. */
@@ -34,22 +36,29 @@ export function prove(rule: string, at: AncestorRef, grounds: Grounds): RuleProo
   if (reached === undefined || parent === undefined) {
     return lacking('RouteNotAttached', `HTTPRoute ${namespace}/${name} is not attached to ${showRef(at)}`)
   }
-  const probed = byProbe(rule, at, grounds)
+  const bearing = bearingAt(rule, at, grounds)
+  const probed = byProbe(rule, at, bearing, grounds)
   if (probed !== undefined) return probed
   // A check that was seen may belong to the rules that have it.
   if (carried(rule, reached) === 'some') {
     const say = 'Not all rules under this name have an ExternalAuth filter that asks Gatehouse'
     return lacking('FilterMissing', `${say}: ${rule}; give each rule a name of its own`)
   }
-  return onlyWay(parent, reached) && grounds.evidence.checked(rule, grounds.now)
+  return bearing === 'checked' && onlyWay(parent, reached) && grounds.evidence.checked(rule, grounds.now)
     ? { kind: 'proved' }
     : wanting(rule, reached, parent, grounds)
 }
 
-/** A probe tells for sure, if it tells anything. */
-function byProbe(rule: string, at: AncestorRef, { evidence, now }: Grounds): RuleProof | undefined {
+/** What the worst of the objections means. */
+function bearingAt(rule: string, at: AncestorRef, { objections }: Grounds): Bearing {
+  const [worst] = objections(rule, showRef(at))
+  return worst === undefined ? 'checked' : bearingOf(worst)
+}
+
+/** A probe tells for sure, if it tells anything; but it is one request, and others of the rule may be served unchecked. */
+function byProbe(rule: string, at: AncestorRef, bearing: Bearing, { evidence, now }: Grounds): RuleProof | undefined {
   const probe = evidence.probe(showRef(at), rule, now)
-  if (probe?.kind === 'refused') return { kind: 'proved' }
+  if (probe?.kind === 'refused' && bearing !== 'open') return { kind: 'proved' }
   if (probe?.kind !== 'passed') return undefined
   const say = `A request without credentials for ${rule} got status ${probe.status} through ${showRef(at)}`
   return { kind: 'open', say: `${say}: the gateway does not ask.` }
@@ -83,9 +92,8 @@ function wanting(rule: string, reached: Reached, { ref, accepted, resolved }: Pa
       `${showRef(ref)} cannot resolve what HTTPRoute ${name} refers to (${resolved.reason})`,
     )
   }
-  const objection = grounds.objection(rule)
-  if (objection !== undefined)
-    return lacking('WiringFault', `No check for ${short} was seen, and something is wrong: ${objection}`)
+  const [worst] = grounds.objections(rule, showRef(ref))
+  if (worst !== undefined) return lacking('WiringFault', `${seenSay(rule, grounds)} something is wrong: ${worst.say}`)
   const probe = grounds.evidence.probe(showRef(ref), rule, grounds.now)
   if (probe?.kind === 'unclear') return lacking('ProbeUnclear', `The probe of ${short} tells nothing: ${probe.say}`)
   const gateways = reached.parents.filter((one) => one.accepted.status === 'True').length
@@ -95,6 +103,11 @@ function wanting(rule: string, reached: Reached, { ref, accepted, resolved }: Pa
         `Checks for ${short} were seen, but ${gateways} gateways serve it and a check does not tell which one asked; a probe would (--probe)`,
       )
     : lacking('NoCheckSeen', `No check for ${short} was seen yet; send one request through ${showRef(ref)}`)
+}
+
+function seenSay(rule: string, { evidence, now }: Grounds): string {
+  const short = rule.slice(rule.indexOf('/') + 1)
+  return evidence.checked(rule, now) ? `Checks for ${short} were seen, but` : `No check for ${short} was seen, and`
 }
 
 const lacking = (reason: string, say: string): RuleProof => ({ kind: 'missing', reason, say: sentence(say) })

@@ -1,7 +1,5 @@
 import type { OurService, World } from '../cluster/objects.ts'
-import type { Finding } from '../model/result.ts'
 import { showRoute } from '../model/route.ts'
-import type { RouteKey } from '../model/route.ts'
 import type { PolicyReport } from '../policy/report.ts'
 import { backendTls } from './backend-tls.ts'
 import type { BackendTlsOptions } from './backend-tls.ts'
@@ -10,15 +8,14 @@ import type { Desired, ObjectName, Owner, OwnObject, PolicyStatus, Removal, Want
 import type { Evidence, RuleForm } from './evidence.ts'
 import type { LabelSelector } from './label-selector.ts'
 import { readMetadata } from './metadata.ts'
+import { objectionsOf } from './objections.ts'
+import type { RuleFinding } from './objections.ts'
 import type { OurRoute } from './our-routes.ts'
 import { isOurs, serviceOwner } from './own-object.ts'
 import { showRef } from './parents.ts'
 import { policyStatus } from './policy-status.ts'
 import { surveyOf } from './survey.ts'
 import { referenceGrants } from './reference-grants.ts'
-
-/** A doctor's finding, about a rule where it has a key. */
-export type RuleFinding = Finding & { readonly key?: RouteKey }
 
 /** What the operator decided, and what the server can hold. */
 export interface RegistrationOptions {
@@ -73,12 +70,11 @@ interface Plan {
 
 function plan(input: ReconcileInput): Plan {
   const { routes, reached } = surveyOf(input.world, input.us)
-  const objections = objectionsOf(input.findings ?? [])
   const grounds = {
     route: reached,
     evidence: input.evidence,
     now: input.now,
-    objection: (rule: string) => objections.get(rule),
+    objections: objectionsOf(input.findings ?? [], input.unlisted),
   }
   return {
     reports: input.reports.filter(({ manifest }) => !readMetadata(manifest.object).deleted),
@@ -101,12 +97,6 @@ export function ruleForms({ world, reports }: Observed, us: OurService): Readonl
       return [text, { form: [uid, generation, ...accepting].join(' '), by }]
     }),
   )
-}
-
-/** The first error that the doctor found at each rule. */
-function objectionsOf(findings: readonly RuleFinding[]): ReadonlyMap<string, string> {
-  const errors = findings.filter(({ severity, key }) => severity === 'error' && key !== undefined)
-  return new Map(errors.toReversed().map(({ key, say }) => [key === undefined ? '' : showRoute(key), say]))
 }
 
 function registration(

@@ -10,6 +10,8 @@ export interface SeenFile {
   readonly real: string
   /** Changes with every change of the file: identity, size and times. */
   readonly print: string
+  /** When it last changed, in milliseconds since the epoch by the clock of its file system. */
+  readonly changed: number
 }
 
 /** One look at a directory. */
@@ -98,7 +100,7 @@ async function take(walk: Walk, path: string, real: string): Promise<void> {
     const seen = await stat(real, { bigint: true })
     if (!seen.isFile()) unseen(walk, path, 'unreadable-source', 'is no ordinary file')
     else if (seen.size > limits.bytes) unseen(walk, path, 'too-large', `has more than ${limits.bytes} bytes`)
-    else walk.files.set(path, { real, print: fingerprint(seen) })
+    else walk.files.set(path, { real, print: fingerprint(seen), changed: Number(seen.ctimeMs) })
   } catch (cause) {
     if (errorCode(cause) !== 'ENOENT') {
       unseen(walk, path, 'unreadable-source', `cannot be looked at (${errorCode(cause)})`)

@@ -6,8 +6,9 @@ import type { Problem } from '../model/result.ts'
 import type { Manifest } from '../policy/manifest.ts'
 import { errorCode, fingerprint } from './directory-scan.ts'
 import type { Scan, SeenFile } from './directory-scan.ts'
+import type { Objects } from './manifest-objects.ts'
+import { readPlainManifests } from './plain-manifests.ts'
 import type { SourceState } from './source.ts'
-import { readYaml } from './yaml-manifests.ts'
 
 /** What each file last said that could be used, and what is wrong with it now. */
 export interface FileMemory {
@@ -40,8 +41,13 @@ interface Remembered {
   since: number | undefined
 }
 
+interface Read {
+  readonly text: string
+  readonly digest: string
+}
+
 type Reading =
-  | { readonly kind: 'text'; readonly text: string; readonly digest: string }
+  | (Read & { readonly kind: 'text' })
   | { readonly kind: 'moved' }
   | { readonly kind: 'failed'; readonly problem: Problem }
 
@@ -85,11 +91,11 @@ export function createFileMemory({ farewell, ticks = () => performance.now() }: 
     }
   }
 
-  function takeText(path: string, seen: SeenFile, { text, digest }: { text: string; digest: string }): void {
+  async function takeText(path: string, seen: SeenFile, { text, digest }: Read): Promise<void> {
     const known = files.get(path)
     const same = known?.digest === digest && known.good && known.problems.length === 0
     if (same) return store(path, { ...known, print: seen.print, since: undefined })
-    const { manifests, problems } = readYaml(path, text)
+    const { manifests, problems } = await readManifests(path, text)
     const good = known?.good === true
     if (problems.length > 0 && good) {
       return store(path, { ...known, print: seen.print, problems: keeping(true, problems), since: undefined })
@@ -137,6 +143,10 @@ export function createFileMemory({ farewell, ticks = () => performance.now() }: 
     pending: () => waiting,
   }
 }
+
+/** Only what is not plain needs the library that knows every mistake, and the time to load it. */
+const readManifests = async (path: string, text: string): Promise<Objects> =>
+  readPlainManifests(path, text) ?? (await import('./yaml-manifests.ts')).readYaml(path, text)
 
 /** By path, so that which of two objects of one name comes first does not depend on when it was written. */
 const inOrder = (files: ReadonlyMap<string, Remembered>): readonly Remembered[] =>

@@ -41,7 +41,8 @@ export function createFileSource(options: FileSourceOptions): Source {
   async function look(): Promise<void> {
     const started = performance.now()
     due = Infinity
-    const { seen, moving } = await settled(directory, memory, settle)
+    const resting = told === undefined ? await atRest(directory) : undefined
+    const { seen, moving } = resting ?? (await settled(directory, memory, settle))
     await memory.take(seen, moving)
     announce()
     // A directory that takes long to look through is looked at less often: one part in ten of the time at most.
@@ -105,6 +106,20 @@ const mostLooks = 10
 interface Settled {
   readonly seen: Scan | undefined
   readonly moving: ReadonlySet<string>
+}
+
+/** Milliseconds since the last change of any file after which nobody is taken to be writing. */
+const rest = 1000
+
+/**
+ * The directory, if its files have been at rest for a while: at the start there is nothing in force yet that half an edit could
+ * take out of force, so there is no waiting to see them rest.
+ */
+async function atRest(directory: string): Promise<Settled | undefined> {
+  const seen = await scan(directory)
+  const now = Date.now()
+  const quiet = [...(seen?.files.values() ?? [])].every(({ changed }) => now - changed > rest)
+  return quiet ? { seen, moving: new Set() } : undefined
 }
 
 /** Looks until two looks see the same. What changes for longer is being written, and left alone. */

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
 import type { ServerResponse } from 'node:http'
 import { createServer as createTcpServer } from 'node:net'
 import { gzipSync } from 'node:zlib'
@@ -255,6 +257,51 @@ describe('INT-24 the address that was checked is the one dialled', () => {
     const answer = await client({ allowHttp: true, lookup }).exchange(ask(`http://idp.example.com:${server.port}/`))
     expect(answer.body).toBe('ok')
     expect(server.connections()).toBe(1)
+  })
+
+  it('REL-09 a name that moves: the next connection goes to its new address, and none to the old one', async () => {
+    const old = await serve((_, response) => response.setHeader('Connection', 'close').end('old'))
+    const lookup = resolving(['127.0.0.1'], ['127.0.0.2'])
+    const one = client({ allowHttp: true, lookup })
+    const url = `http://idp.example.com:${old.port}/`
+    expect((await one.exchange(ask(url))).body).toBe('old')
+    const moved = createServer((_, response) => response.end('new')).listen(old.port, '127.0.0.2')
+    await once(moved, 'listening')
+    try {
+      expect((await one.exchange(ask(url))).body).toBe('new')
+      expect((await one.exchange(ask(url))).body).toBe('new')
+      expect(old.connections()).toBe(1)
+    } finally {
+      moved.closeAllConnections()
+      moved.close()
+    }
+  })
+
+  it('REL-09 an idle connection is given up within seconds, so that a name that moved is not asked at its old address for long', async () => {
+    const old = await serve((_, response) => response.end('old'))
+    const lookup = resolving(['127.0.0.1'], ['127.0.0.2'])
+    const one = client({ allowHttp: true, lookup })
+    const url = `http://idp.example.com:${old.port}/`
+    expect((await one.exchange(ask(url))).body).toBe('old')
+    await new Promise((done) => setTimeout(done, 4500))
+    // Nobody listens at the new address: had the old connection been used, there would be an answer.
+    expect((await failureOf(one.exchange(ask(url)))).kind).toBe('network')
+  })
+
+  it('REL-09 a resolver that flaps: each try is bounded, and the first good answer is used', async () => {
+    const server = await serve((_, response) => response.end('ok'))
+    const gone = (): Promise<never> => Promise.reject(Object.assign(new Error('x'), { code: 'ENOTFOUND' }))
+    const turns = [gone, () => new Promise<never>(() => undefined), () => Promise.resolve([]), gone]
+    const lookup: NonNullable<HttpClientOptions['lookup']> = () =>
+      turns.shift()?.() ?? Promise.resolve([{ address: '127.0.0.1', family: 4 }])
+    const one = client({ allowHttp: true, lookup })
+    const url = `http://idp.example.com:${server.port}/`
+    const started = performance.now()
+    const kinds: string[] = []
+    for (let count = 0; count < 4; count += 1) kinds.push((await failureOf(one.exchange(ask(url)))).kind)
+    expect(kinds).toEqual(['network', 'timeout', 'network', 'network'])
+    expect(performance.now() - started).toBeLessThan(2000)
+    expect((await one.exchange(ask(url))).body).toBe('ok')
   })
 
   it('an answer without addresses, and a resolver that fails', async () => {

@@ -4,6 +4,7 @@ import { compileCel } from '../../src/authz/cel-program.ts'
 import type { CelPurpose } from '../../src/authz/cel-program.ts'
 import { cel } from '../../src/authz/cel.ts'
 import type { Subject } from '../../src/authz/condition.ts'
+import { compileHeaders } from '../../src/policy/response-headers.ts'
 import { subject } from './subject.ts'
 
 const ada = subject({
@@ -41,6 +42,41 @@ function refusals(source: string, purpose: CelPurpose = 'condition'): readonly s
 
 const missing = 'CEL: a member is missing'
 const tooCostly = 'CEL: costs too much'
+
+describe('which headers an expression looks at', () => {
+  const nothing = { names: [], others: false, scheme: false }
+  it.each([
+    ["request.method == 'GET' && request['path'] == '/' && identity.subject != ''", nothing],
+    ["request.headers['x-one'] == '1' || request.headers.accept == 'a'", { ...nothing, names: ['x-one', 'accept'] }],
+    ["request['headers']['x-one'] == '1'", { ...nothing, names: ['x-one'] }],
+    ["has(request.headers.cookie) && 'x-two' in request.headers", { ...nothing, names: ['cookie', 'x-two'] }],
+    ["[1].exists(i, request.headers['x-three'] == string(i))", { ...nothing, names: ['x-three'] }],
+    ["(true ? request.headers['x-a'] : request.headers['x-b']) == '1'", { ...nothing, names: ['x-a', 'x-b'] }],
+    ["{'a': request.headers['x-a']}.a == '1'", { ...nothing, names: ['x-a'] }],
+    ['request.headers[identity.subject] == "1"', { ...nothing, others: true }],
+    ["request.headers['x-' + rule.name] == '1'", { ...nothing, others: true }],
+    ['identity.subject in request.headers', { ...nothing, others: true }],
+    ["request.headers.exists(name, name == 'x-a')", { ...nothing, others: true }],
+    ['size(request.headers) > 1', { ...nothing, others: true }],
+    ["request.scheme == 'https'", { ...nothing, scheme: true }],
+    ['has(request.scheme)', { ...nothing, scheme: true }],
+    ["request[identity.subject] == 'x'", { names: [], others: true, scheme: true }],
+    ["identity.claims['headers']['x-a'] == '1'", nothing],
+  ])('%s', (source, expected) => {
+    const compiled = compileCel(source, 'condition')
+    expect(compiled.ok && compiled.value.reads).toEqual(expected)
+  })
+
+  it('is told of a condition and of the header values of a policy', () => {
+    const headers = compileHeaders([
+      { name: 'x-a', value: { cel: 'request.headers.accept' } },
+      { name: 'x-b', value: { text: 'b' } },
+    ])
+    expect(headers.ok && headers.value.reads).toEqual({ ...nothing, names: ['accept'] })
+    const condition = cel.compile("request.headers.accept == ''")
+    expect(condition.ok && condition.value.reads).toEqual({ ...nothing, names: ['accept'] })
+  })
+})
 
 describe('what an expression sees', () => {
   it.each([

@@ -1,4 +1,8 @@
+import { readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { showFix } from '../../src/doctor/diagnosis.ts'
+import { problemCodes } from '../../src/model/result.ts'
 import {
   examined,
   filter,
@@ -149,6 +153,54 @@ const tables: Readonly<Record<string, readonly Row[]>> = {
       [`error missing-request-header ${auth}.http.allowedHeaders`],
     ],
     [
+      'one that an expression looks at',
+      { rules: [needs({ looksAt: ['x-tier'] })] },
+      [`warning missing-request-header ${auth}.http.allowedHeaders`],
+    ],
+    [
+      'one that an expression looks at, sent',
+      { ...http({ allowedHeaders: ['X-Tier'] }), rules: [needs({ looksAt: ['x-tier'] })] },
+      [],
+    ],
+    ['one that an expression looks at, always sent', { rules: [needs({ looksAt: ['authorization', 'host'] })] }, []],
+    [
+      'one that an expression looks at, over gRPC with all',
+      { ...one({ filters: [grpcFilter()] }), rules: [needs({ looksAt: ['x-tier'], looksAtOthers: true })] },
+      [],
+    ],
+    [
+      'one that an expression looks at, over gRPC with a list',
+      {
+        ...one({ filters: [grpcFilter({ allowedHeaders: ['authorization'] })] }),
+        rules: [needs({ looksAt: ['x-tier'] })],
+      },
+      [`warning missing-request-header ${auth}.grpc.allowedHeaders`],
+    ],
+    [
+      'of a name that is computed',
+      { rules: [needs({ looksAtOthers: true })] },
+      [`warning computed-request-header ${auth}.http.allowedHeaders`],
+    ],
+    [
+      'of a name that is computed, over gRPC with a list',
+      {
+        ...one({ filters: [grpcFilter({ allowedHeaders: ['authorization'] })] }),
+        rules: [needs({ looksAtOthers: true })],
+      },
+      [`warning computed-request-header ${auth}.grpc.allowedHeaders`],
+    ],
+    [
+      'the scheme, over HTTP',
+      { rules: [needs({ scheme: true })] },
+      [`warning missing-request-header ${auth}.http.allowedHeaders`],
+    ],
+    [
+      'the scheme, over HTTP and sent',
+      { ...http({ allowedHeaders: ['X-Forwarded-Proto'] }), rules: [needs({ scheme: true })] },
+      [],
+    ],
+    ['the scheme, over gRPC', { ...one({ filters: [grpcFilter()] }), rules: [needs({ scheme: true })] }, []],
+    [
       'sent in another case',
       { ...http({ allowedHeaders: ['X-API-Key'] }), rules: [needs({ reads: ['x-api-key'] })] },
       [],
@@ -259,6 +311,60 @@ const tables: Readonly<Record<string, readonly Row[]>> = {
         ],
       }),
       [`error foreign-path ${auth}.http.path`],
+    ],
+  ],
+
+  'whom Gatehouse believes': [
+    ['NGINX Gateway Fabric, trusted', by(ngf, http(ngfPath)), []],
+    [
+      'NGINX Gateway Fabric, not trusted',
+      { ...by(ngf, http(ngfPath)), trust: 'loopback' },
+      [`error untrusted-gateway ${at}.filters[0]`],
+    ],
+    [
+      'NGINX Gateway Fabric, where nobody said',
+      { ...by(ngf, http(ngfPath)), trust: 'unsaid' },
+      [`warning untrusted-gateway ${at}.filters[0]`],
+    ],
+    [
+      'two rules of such a gateway: said once',
+      {
+        ...by(ngf, {
+          things: [
+            route([
+              rule({ filters: [filter(ngfPath)] }),
+              rule({
+                name: 'b',
+                matches: [{ path: { value: '/b' } }],
+                filters: [filter({ path: '/v1/ngf/shop/cart/b' })],
+              }),
+            ]),
+          ],
+          rules: [needs(), needs({ key: { namespace: 'shop', route: 'cart', rule: 'b' } })],
+        }),
+        trust: 'loopback',
+      },
+      [`error untrusted-gateway ${at}.filters[0]`],
+    ],
+    [
+      'the path of such a gateway, in a directory without one',
+      { ...http(ngfPath), directory: true, without: ['Gateway', 'GatewayClass'], trust: 'unsaid' },
+      [`error foreign-path ${auth}.http.path`, `warning untrusted-gateway ${at}.filters[0]`].toReversed(),
+    ],
+    [
+      'Traefik, asked by its own filter',
+      { ...by('traefik.io/gateway-controller', one({ filters: [{ type: 'ExtensionRef' }] })), trust: 'loopback' },
+      [`note policy-without-filter ${at}.filters`, `error untrusted-gateway ${at}.filters`],
+    ],
+    ['Cilium tells nothing in headers', { trust: 'loopback' }, []],
+    [
+      'the scheme, told by a gateway that is not trusted',
+      {
+        ...http({ allowedHeaders: ['x-forwarded-proto'] }),
+        rules: [needs({ scheme: true })],
+        trust: 'loopback',
+      },
+      [`error untrusted-gateway ${at}.filters[0]`],
     ],
   ],
 
@@ -620,9 +726,16 @@ const tables: Readonly<Record<string, readonly Row[]>> = {
 // Nothing that the doctor looks at tells that a policy was written or that a gateway asks in its own way.
 const unseen = ['filter-without-policy', 'controller-ignores-filter']
 
-/** Findings whose YAML can be tried out. */
+/** Findings whose YAML can be tried out: settings and policies are given to the doctor by their effect. */
 const mendable = (given: Spoilt) =>
-  examined(given).filter(({ fix, code }) => fix !== undefined && !unseen.includes(code))
+  examined(given).filter(
+    ({ fix, code }) =>
+      fix !== undefined &&
+      fix.kind !== 'setting' &&
+      !(fix.kind === 'apply' && code === 'policy-without-filter') &&
+      !(fix.kind === 'edit' && fix.changes.some(({ object }) => object?.kind === 'AuthPolicy')) &&
+      !unseen.includes(code),
+  )
 
 for (const [subject, rows] of Object.entries(tables)) {
   describe(subject, () => {
@@ -640,6 +753,47 @@ for (const [subject, rows] of Object.entries(tables)) {
     })
   })
 }
+
+it('every finding of the doctor has a world that has it', () => {
+  const folder = join(import.meta.dirname, '../../src/doctor')
+  const sources = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8'))
+  const codes = Object.keys(problemCodes).filter((code) => sources.some((text) => text.includes(`'${code}'`)))
+  const shown = new Set(
+    Object.values(tables).flatMap((rows) =>
+      rows.flatMap(([, , expected]) => expected.map((line) => line.split(' ')[1])),
+    ),
+  )
+  expect(codes.filter((code) => !shown.has(code))).toEqual([])
+  expect(codes.length).toBeGreaterThan(25)
+})
+
+it('shows a setting as an argument of the Deployment, in a cluster only', () => {
+  const given = { ...by(ngf, http(ngfPath)), trust: 'loopback' } as const
+  const shown = (spoilt: Spoilt) => examined(spoilt).map(showFix)
+  expect(shown(given)).toEqual([
+    '# Deployment gatehouse/gatehouse: add to spec.template.spec.containers[0].args\n- --trusted-proxies=127.0.0.0/8,::1/128,10.244.0.0/16\n',
+  ])
+  expect(shown({ ...given, directory: true })).toEqual([undefined])
+})
+
+it('renames the header in the policy where a match of the same route looks at it', () => {
+  const policy = {
+    apiVersion: 'gatehouse.dev/v1alpha1',
+    kind: 'AuthPolicy',
+    metadata: { namespace: 'shop', name: 'cart-pay' },
+    spec: { response: { headers: [{ name: 'X-User' }] } },
+  }
+  const other = open('/x', { matches: [{ path: { value: '/x' }, headers: [{ name: 'X_User', value: 'root' }] }] })
+  const [found] = examined({ things: [route([rule(), other]), policy] })
+  expect(found === undefined ? '' : showFix(found)).toBe(
+    '# AuthPolicy shop/cart-pay: spec.response.headers[0].name\nname: x-auth-user\n',
+  )
+})
+
+it('names headers in a sentence', () => {
+  const [found] = examined(http({ allowedResponseHeaders: ['x-user', 'host', 'te'] }))
+  expect(found?.say).toContain('lists host and te, which')
+})
 
 it('mends everything that is wrong with a filter in one paste', () => {
   const backendRef = { name: 'gatehouse', namespace: 'gatehouse', port: 9003 }

@@ -108,6 +108,9 @@ export const needs = (some: Partial<RuleNeeds> = {}): RuleNeeds => ({
   key: { namespace: 'shop', route: 'cart', rule: 'pay' },
   policy: 'shop/cart-pay',
   reads: ['authorization'],
+  looksAt: [],
+  looksAtOthers: false,
+  scheme: false,
   injects: ['x-user'],
   removes: [],
   guest: false,
@@ -150,6 +153,8 @@ export interface Spoilt {
   readonly rules?: readonly RuleNeeds[]
   readonly directory?: boolean
   readonly budgets?: { readonly HTTP: number; readonly GRPC: number }
+  /** Others are trusted where nothing is said; `unsaid` as in a check that was not told. */
+  readonly trust?: 'loopback' | 'unsaid'
 }
 
 /** What there is after spoiling it. */
@@ -163,6 +168,7 @@ export const examined = (spoilt: Spoilt, things = thingsOf(spoilt)): readonly Di
     world: worldOf(things.map(manifest)),
     us: spoilt.directory === true ? undefined : us,
     rules: spoilt.rules ?? [needs()],
+    ...(spoilt.trust === 'unsaid' ? {} : { trust: spoilt.trust ?? 'others' }),
     ...(spoilt.budgets === undefined ? {} : { budgets: spoilt.budgets }),
   })
 
@@ -172,7 +178,7 @@ export const summary = ({ severity, code, object, path }: Diagnosis): string =>
 
 /** The things with a finding's fix made, as an operator would who pastes the YAML. */
 export function mended(things: readonly Thing[], { fix, object }: Diagnosis): readonly Thing[] {
-  if (fix === undefined) return things
+  if (fix === undefined || fix.kind === 'setting') return things
   if (fix.kind === 'apply') return [...things, ...(fix.objects as readonly Thing[])]
   return fix.changes.reduce((all, change) => applied(all, change, object), things)
 }

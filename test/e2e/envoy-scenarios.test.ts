@@ -16,8 +16,14 @@ const headerNames = [
   ...new Set(all.flatMap(({ requests }) => requests.flatMap(({ expect: { set } }) => Object.keys(set ?? {})))),
 ]
 
-for (const protocol of ['grpc', 'http'] as const)
-  await describeWith(['envoy'], `policies/ behind Envoy, ext_authz over ${protocol}`, () => {
+const ways = [
+  ['grpc', 'lean'],
+  ['grpc', 'reference'],
+  ['http', 'lean'],
+] as const
+
+for (const [protocol, codec] of ways)
+  await describeWith(['envoy'], `policies/ behind Envoy, ext_authz over ${protocol}, ${codec} codec`, () => {
     let server: AuthorizationServer
     let gate: TestGatehouse
     let backend: Backend
@@ -25,7 +31,7 @@ for (const protocol of ['grpc', 'http'] as const)
 
     beforeAll(async () => {
       server = await startAuthorizationServer()
-      gate = await gatehouse({ files: await scenarioFiles(server.port) })
+      gate = await gatehouse({ files: await scenarioFiles(server.port), settings: { codec } })
       backend = await startBackend()
       envoy = await startEnvoy({
         protocol,

@@ -92,7 +92,7 @@ describe('in time', () => {
     setTimeout(() => gone.abort(), 10)
     const made = await engine(world(slow(authenticated(identity()), 200))).answer(request(), {
       millis: 1000,
-      signal: gone.signal,
+      caller: () => gone.signal,
     })
     expect(made).toMatchObject({ reason: 'cancelled' })
   })

@@ -100,6 +100,7 @@ await describeOnKubernetes('what kustomize builds of deploy/', () => {
     expect(args.filter((arg) => arg.startsWith('--tls')).map((arg) => arg.split('=')[0])).toEqual([
       '--tls-cert',
       '--tls-key',
+      '--tls-ca',
       '--tls-client-ca',
     ])
     expect(volumeMounts).toEqual([{ name: 'tls', mountPath: '/tls', readOnly: true }])

@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parseAllDocuments } from 'yaml'
+import { writtenAncestors } from '../../src/registration/written-ancestors.ts'
 import { valuesOf } from '../support/backend.ts'
 import { ada, credential, grant, labels, mark, policy, route, site, staff } from '../support/cluster-manifests.ts'
 import { clusterStage, describeCluster } from '../support/cluster-stage.ts'
@@ -52,9 +53,25 @@ function suite(): void {
 
   describe("the announcement's require-auth", () => {
     const root = credential('root', 'analytical-engine')
+    const scenario = readFileSync(resolve(import.meta.dirname, '../../policies/require-auth/policy.yaml'), 'utf8')
+
+    /** Status, reason and message of `Enforced` as soon as they are so. */
+    async function enforced(wanted: RegExp): Promise<string> {
+      const at = '/apis/gatehouse.dev/v1alpha1/namespaces/default/authpolicies/admins'
+      let told = ''
+      await until(
+        async () => {
+          const [ancestor] = writtenAncestors((await stage.api.request('GET', at)).body)
+          const found = ancestor?.conditions.find(({ type }) => type === 'Enforced')
+          return wanted.test((told = `${found?.status} ${found?.reason} ${found?.message}`))
+        },
+        () => `Enforced is ${told}`,
+        10_000,
+      )
+      return told
+    }
 
     beforeAll(async () => {
-      const scenario = readFileSync(resolve(import.meta.dirname, '../../policies/require-auth/policy.yaml'), 'utf8')
       const [admins, credentials] = parseAllDocuments(scenario)
         .map((one) => one.toJS() as KubeObject)
         .slice(1)
@@ -125,16 +142,32 @@ function suite(): void {
     it('is called an error by `gatehouse check --kubernetes`, for the list that it lacks', async () => {
       const { code, output } = await checkCluster(stage.kubeconfig)
       expect(code).toBe(1)
-      expect(output).toMatch(/HTTPRoute default\/require-auth.*allowedResponseHeaders/)
+      expect(output).toMatch(/HTTPRoute default\/require-auth[^]*error: allowedResponseHeaders is empty/)
     })
 
     // GATEWAYS.md §G.1: without the list, the answer's own content-length takes the place of the client's.
-    it.fails('brings a body to the backend as a body, not as a request of its own', async () => {
+    it('brings a body to the backend as a body, not as a request of its own', async () => {
       const before = stage.backend.requests()
       const body = 'GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n'
       await stage.ask({ method: 'POST', path: '/admin/form', headers: [root], body })
       await new Promise((done) => setTimeout(done, 300))
       expect(stage.backend.seen.slice(before).map((one) => [one.url, one.body])).toEqual([['/admin/form', body]])
+    })
+
+    it('becomes Enforced: True after a request, with what is wrong beside it, and without once the list is there', async () => {
+      const checked = /^True Enforced Requests through Gateway default\/your-gateway-here are checked: require-auth\/_ /
+      expect(await enforced(/^True/)).toMatch(checked)
+      expect(await enforced(/^True/)).toMatch(
+        / But something is wrong at require-auth\/_: allowedResponseHeaders is empty/,
+      )
+      const [mended] = parseAllDocuments(scenario).map((one) => one.toJS() as KubeObject)
+      await stage.api.apply(JSON.parse(JSON.stringify(mended).replace('9003', String(stage.ports.matching))))
+      expect(await enforced(/^Unknown/)).toMatch(/^Unknown NoCheckSeen /)
+      await stage.gateway.caughtUp()
+      expect(await stage.judged({ path: '/admin', headers: [mark] })).toEqual([403, 'no-credential'])
+      const all = await enforced(/^True/)
+      expect(all).toMatch(checked)
+      expect(all).not.toMatch(/wrong/)
     })
   })
 
@@ -279,8 +312,17 @@ function suite(): void {
             { name: 'bad', path: '/bad', ask: { port: stage.ports.http, path: '/v1/check/shop/cart/pay' } },
             { name: 'call', path: '/call', ask: { port: stage.ports.http, path: '/v1/check/shop/cart/call/-' } },
           ]),
+          route('shop', 'copy', 'shop.test', [
+            { name: 'all', path: '/copy', ask: { port: stage.ports.http, path: key } },
+          ]),
+          route('mallory', 'guest', 'shop.test', [
+            { name: 'part', path: '/pay/part', ask: { port: stage.ports.http, path: key } },
+          ]),
         )
         await stage.gateway.caughtUp()
+        // A gateway may know of a route some moments before Gatehouse does.
+        for (const path of ['/copy', '/pay/part'])
+          await stage.becomes(403, { path, host: 'shop.test', headers: [bearer(await token())] })
       })
 
       it.each([
@@ -289,9 +331,19 @@ function suite(): void {
         ['a rule whose filter speaks gRPC', { path: '/call', host: 'borrow.test' }, 'identity-mismatch'],
         ['a rule that does not exist', { path: '/lost', host: 'borrow.test' }, 'unknown-rule'],
         ['a path that is no key', { path: '/bad', host: 'borrow.test' }, 'bad-key'],
+        ['a key of the same host that another rule carries', { path: '/copy', host: 'shop.test' }, 'identity-mismatch'],
+        ['the same from another namespace', { path: '/pay/part', host: 'shop.test' }, 'identity-mismatch'],
         ['a keyed path at the matching port', { path: '/elsewhere', host: 'shop.test' }, 'no-match'],
       ] as const)('refuses %s', async (_, sent, reason) => {
         expect(await stage.judged({ ...sent, headers: await good() })).toEqual([403, reason])
+      })
+
+      it('R4 leaves the rule to whom it belongs, whoever else carries its key', async () => {
+        for (const path of ['/pay', '/pay/parts', '/pay/7'])
+          expect([
+            path,
+            ...(await stage.judged({ path, host: 'shop.test', headers: [bearer(await token())] })),
+          ]).toEqual([path, 200, 'allow'])
       })
 
       it('refuses a direct call for a rule without our filter on its own host', async () => {

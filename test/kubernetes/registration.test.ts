@@ -135,7 +135,7 @@ for (const [crds, grantVersion] of versions) {
       }
       await api.apply(theirs, labelled, map, namespace('taken', admitted), route('cart', 'taken'))
       const { ca } = authority()
-      const replica = await begin({ options: { admits, tls: { ca, hostname: 'gatehouse.gatehouse.svc' } } })
+      const replica = await begin({ options: { admits }, tls: () => ({ ca, hostname: 'gatehouse.gatehouse.svc' }) })
       await until(() => replica.warnings.length >= 2, said)
       await quiet()
       for (const object of [theirs, labelled, map]) {
@@ -162,7 +162,7 @@ for (const [crds, grantVersion] of versions) {
           said,
         )
       for (const { ca } of [authority(), authority()]) {
-        const replica = await begin({ options: { tls: { ca, hostname: 'gatehouse.gatehouse.svc' } } })
+        const replica = await begin({ tls: () => ({ ca, hostname: 'gatehouse.gatehouse.svc' }) })
         await stand(policies, ['gatehouse'])
         await holds(ca)
         await replica.close()
@@ -250,7 +250,7 @@ for (const [crds, grantVersion] of versions) {
 
     it('DEP-19 goes with its Service: the garbage collector leaves nothing', async () => {
       const { ca } = authority()
-      const replica = await begin({ options: { admits, tls: { ca, hostname: 'gatehouse.gatehouse.svc' } } })
+      const replica = await begin({ options: { admits }, tls: () => ({ ca, hostname: 'gatehouse.gatehouse.svc' }) })
       await stand(grants, ['gatehouse-routes-shop'])
       await stand(`${group}/v1/namespaces/gatehouse/backendtlspolicies`, ['gatehouse'])
       await until(async () => (await names('/api/v1/namespaces/gatehouse/configmaps')).includes('gatehouse-ca'), said)

@@ -67,6 +67,8 @@ await describeOnKubernetes('a cluster as a source', () => {
       expect(it.names('Service')).toContain('default/kubernetes')
       expect(it.latest().problems).toMatchObject([
         { code: 'missing-crd', severity: 'error', say: expect.stringContaining('AuthPolicy') as string },
+        // ListenerSets came with a later version of the Gateway API than this one.
+        { code: 'missing-crd', severity: 'note', say: expect.stringContaining('ListenerSet') as string },
       ])
       expect(it.latest().problems[0]?.mend).toContain('gatehouse crd')
     })
@@ -285,9 +287,11 @@ await describeOnKubernetes('a cluster as a source', () => {
         10_000,
       )
       await it.sees((one) => one.names('AuthPolicy').includes('shop/cart'))
-      expect(it.latest().problems).toEqual([])
+      const missing = (one: Following): boolean =>
+        one.latest().problems.some(({ code, severity }) => code === 'missing-crd' && severity === 'error')
+      expect(missing(it)).toBe(false)
       await api.request('DELETE', await api.path(authPolicyDefinition))
-      await it.sees((one) => one.latest().problems.some(({ code }) => code === 'missing-crd'), 15_000)
+      await it.sees(missing, 15_000)
       expect(it.names('AuthPolicy')).toEqual([])
       expect(it.names('HTTPRoute')).toContain('shop/cart')
     }, 40_000)

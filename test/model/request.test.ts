@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { classOf, denyReasons } from '../../src/model/decision.ts'
 import { headerNameFault, spellings } from '../../src/model/header.ts'
-import { authRequest } from '../../src/model/request.ts'
+import { authRequest, requestIdOf, traceparentOf } from '../../src/model/request.ts'
 import type { RequestParts } from '../../src/model/request.ts'
 import { routeKey } from '../../src/model/route.ts'
 import { Secret } from '../../src/model/secret.ts'
@@ -43,12 +43,27 @@ describe('what is wrong with a request itself', () => {
   })
 })
 
+it('the fault of headers is the same in whichever order they come', () => {
+  const header: readonly (readonly [string, readonly string[]])[] = [
+    ['authorization', ['a,b']],
+    ['x-control', ['\0']],
+    ['x-long', ['x'.repeat(40_000)]],
+  ]
+  const faults = [header, header.toReversed()].map((all) => authRequest(parts({ headers: new Map(all) })).fault)
+  expect(faults).toEqual(['too-large', 'too-large'])
+})
+
+it('E5 tells the names that a backend may take for others', () => {
+  const header = { 'x-user': ['a'], x_user: ['a'], 'x.user': ['a'], 'x-1': ['a'], "x'user": ['a'] }
+  expect(authRequest(parts({ header })).unusualNames).toEqual(['x_user', 'x.user', "x'user"])
+})
+
 it('OBS-04 takes a request id or a traceparent only if it is clean and alone', () => {
   const trace = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
   const good = authRequest(parts({ header: { 'x-request-id': ['a-1'], traceparent: [trace] } }))
-  expect([good.requestId, good.traceparent]).toEqual(['a-1', trace])
+  expect([requestIdOf(good), traceparentOf(good)]).toEqual(['a-1', trace])
   const bad = authRequest(parts({ header: { 'x-request-id': ['a b'], traceparent: [trace, trace] } }))
-  expect([bad.requestId, bad.traceparent]).toEqual([undefined, undefined])
+  expect([requestIdOf(bad), traceparentOf(bad)]).toEqual([undefined, undefined])
 })
 
 describe('HDR-08 headers that no policy may touch', () => {

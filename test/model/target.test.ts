@@ -134,3 +134,42 @@ describe('NRM-24 query parameters', () => {
     expect(queryPairs(query)).toEqual(pairs)
   })
 })
+
+it('a short target, which takes one look, is read as a long one is', () => {
+  const piece = fc.constantFrom(
+    '/',
+    '/',
+    '/a',
+    'b',
+    '.',
+    '~',
+    '-',
+    '_',
+    '?',
+    '#',
+    '%',
+    '%2f',
+    '%41',
+    ';',
+    '\\',
+    ' ',
+    '\x7f',
+    'é',
+    '*',
+  )
+  const long = `/${'a'.repeat(1_100)}`
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 8 }), (pieces) => {
+      const rest = `/${pieces.join('')}`
+      const [short, whole] = [parseTarget(rest), parseTarget(`${long}${rest}`)]
+      expect(short && { ...short, raw: undefined }).toEqual(
+        whole && { ...whole, raw: undefined, path: whole.path.slice(long.length) },
+      )
+    }),
+    { numRuns: 5_000 },
+  )
+})
+
+it('what does not begin with a slash is no target, however plain', () => {
+  expect(['', '?a', 'a', 'a/b', 'a?b'].map(parseTarget)).toEqual(Array.from({ length: 5 }, () => undefined))
+})

@@ -123,7 +123,7 @@ describe('targets', () => {
     const twice = cart.replace('name: show', 'name: pay')
     const made = compile(twice + guest('p', target('cart')))
     expect(rules(made)['cart/pay']).toBe('duplicate-rule')
-    expect(errors(made)).toEqual(['duplicate-rule spec.rules'])
+    expect(errors(made)).toEqual(['duplicate-rule spec.rules[1].name'])
   })
   it('hosts are those of the route within its listeners', () => {
     const hosted = cart.replace('spec:', 'spec:\n  hostnames: [shop.example, shop.test]')

@@ -27,6 +27,7 @@ const token = (claims: object = {}): string =>
   )
 const bearer = (text: string): [string, string][] => [['authorization', `Bearer ${text}`]]
 const jwtEntry = `authentication: [{ jwt: { issuer: "${issuer}", audiences: [cart], algorithms: [ES256], jwks: { ref: { name: jwks } } } }]`
+const mcp = `authentication: [{ jwt: { issuer: "${issuer}", audiences: ["https://mcp.example.com/tools", "https://mcp.example.com/tools/"], algorithms: [ES256], profile: AccessToken, jwks: { ref: { name: jwks } } } }]`
 const visitor = 'guest: { subject: visitor }'
 
 const route = (rules: readonly object[]): string =>
@@ -108,7 +109,7 @@ describe('paths', () => {
     ['to the root', '/'],
     ['to a prefix that belongs to another rule', '/open/cart'],
   ] as const
-  it.each(rewritten)('NRM-29 in part: a keyed rule is judged alike %s', async (_, path) => {
+  it.each(rewritten)('NRM-29 a keyed rule is judged alike %s', async (_, path) => {
     const keyed = { context_extensions: { namespace: 'shop', route: 'cart', rule: 'pay' } }
     const over = async (headers: Record<string, string>): Promise<number> =>
       (await grpc.check(attributes({ path, host: 'a.example', headers }, keyed))).status?.code ?? 0
@@ -134,6 +135,7 @@ describe('answers', () => {
           policy('scoped', `${jwtEntry}\n${challenge}\nauthorization: [{ scopes: [cart.write] }]`),
           policy('stripped', `${jwtEntry}\nresponse: { remove: [authorization] }`),
           policy('open', visitor),
+          policy('mcp', `${mcp}\n${challenge}\nresponse: { remove: [authorization] }`),
         ].join(''),
       },
     })
@@ -169,6 +171,30 @@ describe('answers', () => {
     expect(await removed('stripped')).toContain('authorization')
     // A token for another audience is not passed on, because it is not passed at all.
     expect((await ask('plain', bearer(token({ aud: 'other' })))).status).toBe(403)
+  })
+  it('CHL-10 in part: a resource server of the Model Context Protocol, of what a policy can say today', async () => {
+    const typed = (typ: string, claims: object): string =>
+      rawToken(
+        { alg: key.alg, kid: key.kid, typ },
+        { iss: issuer, sub: 'ada', client_id: 'c', jti: 'j', iat: 1, exp: 4_000_000_000, ...claims },
+        key.key,
+      )
+    const own = 'https://mcp.example.com/tools'
+    const good = await ask('mcp', bearer(typed('at+jwt', { aud: own })))
+    expect(good.status).toBe(200)
+    expect(good.all('x-envoy-auth-headers-to-remove').join(), 'never passed on').toContain('authorization')
+    expect((await ask('mcp', bearer(typed('at+jwt', { aud: `${own}/` })))).status, 'with its slash').toBe(200)
+    for (const [name, text] of [
+      ['for somebody else', typed('at+jwt', { aud: 'https://other.example.com/' })],
+      ['an ID token', typed('JWT', { aud: own, nonce: 'n', at_hash: 'x' })],
+      ['of no type', typed('JWT', { aud: own })],
+    ] as const) {
+      const answer = await ask('mcp', bearer(text))
+      expect([name, answer.status]).toEqual([name, 401])
+      expect(answer.all('www-authenticate').join()).toContain('error="invalid_token"')
+    }
+    const path = `/v1/check/shop/mcp/pay/-/?access_token=${typed('at+jwt', { aud: own })}`
+    expect((await send({ port: guard.httpPort, path })).status, 'in the query it is no credential').toBe(401)
   })
   it('OBS-13 a request that nobody had to authenticate for is counted, and marked as a guest', async () => {
     const before = await metric(guard.adminPort, 'gatehouse_decisions_total')

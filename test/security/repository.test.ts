@@ -1,4 +1,8 @@
-import { readFileSync, readdirSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { authPolicyJsonSchema } from '../../src/policy/document.ts'
@@ -143,6 +147,78 @@ describe('DEP-15 secrets come as mounted files', () => {
   })
   it('src reads the environment at its door only', () => {
     expect(sources.filter((file) => /process\.env/.test(read(file)))).toEqual(['src/main.ts'])
+  })
+})
+
+it('NRM-29 the README says which path is judged where a gateway rewrites', () => {
+  expect(read('README.md')).toMatch(/the path that is judged is the one that the gateway tells/i)
+})
+
+describe('DEP-11 in part: what is shipped', () => {
+  it('is listed whole by the software bill of materials that npm makes', () => {
+    // With --omit=dev it leaves out packages that a development dependency needs too, jose among them.
+    const flags = ['sbom', '--sbom-format=cyclonedx', '--package-lock-only']
+    const text = execFileSync('npm', flags, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+    const { components } = JSON.parse(text) as { components: { name: string; group?: string; version: string }[] }
+    const listed = new Set(
+      components.map(({ group, name, version }) => `${group === undefined ? '' : `${group}/`}${name}@${version}`),
+    )
+    const { packages } = JSON.parse(read('package-lock.json')) as {
+      packages: Record<string, { version: string; dev?: boolean; devOptional?: boolean; optional?: boolean }>
+    }
+    const atRunTime = Object.entries(packages).flatMap(([path, { version, dev, devOptional, optional }]) =>
+      path === '' || dev === true || devOptional === true || optional === true
+        ? []
+        : `${path.replace(/^.*node_modules\//, '')}@${version}`,
+    )
+    expect(atRunTime.length).toBeGreaterThan(50)
+    expect(atRunTime.filter((one) => !listed.has(one))).toEqual([])
+  }, 60_000)
+  it('is the same to the byte, built twice', async () => {
+    const place = await mkdtemp(join(tmpdir(), 'gatehouse-build-'))
+    const digests = ['one', 'two'].map((name) => {
+      const folder = join(place, name)
+      // Types are checked elsewhere: what is asked is what comes out.
+      execFileSync(join(root, 'node_modules/.bin/tsc'), ['-p', 'src/tsconfig.json', '--noCheck', '--outDir', folder], {
+        cwd: root,
+      })
+      const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).toSorted()
+      const hash = createHash('sha256')
+      for (const file of files.filter((one) => one.endsWith('.js')))
+        hash.update(file).update(readFileSync(join(folder, file)))
+      return [files.length > 100, hash.digest('hex')]
+    })
+    await rm(place, { recursive: true })
+    expect(digests[0]?.[0]).toBe(true)
+    expect(digests[1]).toEqual(digests[0])
+  }, 60_000)
+})
+
+describe('DEP-12 in part: what a Scorecard finds in files', () => {
+  const tracked = execFileSync('git', ['ls-files', '-z'], { cwd: root, encoding: 'utf8' }).split('\0').filter(Boolean)
+  it('a licence, a security policy with a way to report, and one command for continuous integration', () => {
+    expect(read('LICENSE')).toContain('Apache License')
+    expect(read('SECURITY.md')).toMatch(/## Reporting[^]*privately/)
+    expect(read('.ci/run')).toMatch(/^npm ci[^]*^npm test/m)
+  })
+  it('no program in binary form', () => {
+    const binary = tracked.filter((file) => /\.(exe|dll|so|dylib|node|wasm|jar|class|o|a|pyc|whl|tgz|zip)$/.test(file))
+    expect(binary).toEqual([])
+    const executable = tracked.filter(
+      (file) =>
+        existsSync(join(root, file)) && readFileSync(join(root, file)).subarray(0, 4).toString('latin1') === '\x7fELF',
+    )
+    expect(executable).toEqual([])
+  })
+  it('fuzzing by properties', () => {
+    expect(
+      tracked.filter(
+        (file) => /^test\/.*\.ts$/.test(file) && existsSync(join(root, file)) && /from 'fast-check'/.test(read(file)),
+      ).length,
+    ).toBeGreaterThan(5)
+  })
+  it('dangerous workflows and wide tokens: none, for there are no workflows but one script', () => {
+    expect(tracked.filter((file) => /^\.(github|gitlab|circleci)/.test(file))).toEqual([])
   })
 })
 

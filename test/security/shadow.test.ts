@@ -57,7 +57,7 @@ describe('a Shadow', () => {
   it('lets nobody through who went away', async () => {
     const only = rule({ policy: policy({ mode: 'Shadow', authenticators: [never] }) })
     const engine = createEngine({ snapshot: () => snapshot({ rule: () => only }), clock, record: () => undefined })
-    const made = await engine.answer(request(), { millis: 1000, signal: AbortSignal.abort() })
+    const made = await engine.answer(request(), { millis: 1000, caller: () => AbortSignal.abort() })
     expect(made).toMatchObject({ kind: 'deny', reason: 'cancelled' })
   })
 })

@@ -118,9 +118,10 @@ export function clusterOf(
   speech: Speech,
   { kind = 'Service', name, port, ...ref }: Reference,
   { metadata }: RouteObject,
-  { services, grants }: CiliumObjects,
+  objects: CiliumObjects,
   clusters: Map<string, Anything>,
 ): string | undefined {
+  const { services, grants } = objects
   const namespace = ref.namespace ?? metadata.namespace
   const service = services.find(
     (one) => kind === 'Service' && one.metadata.name === name && one.metadata.namespace === namespace,
@@ -134,8 +135,37 @@ export function clusterOf(
   )
   if (target === undefined || (namespace !== metadata.namespace && !granted)) return undefined
   const cluster = `${speech}:${namespace}:${name}:${port}`
-  clusters.set(cluster, envoyCluster(cluster, Number(target.targetPort ?? target.port), speech))
+  const tls = tlsTo(namespace, name, target.name, objects)
+  clusters.set(cluster, { ...envoyCluster(cluster, Number(target.targetPort ?? target.port), speech), ...tls })
   return cluster
+}
+
+/** TLS as a BackendTLSPolicy wants it; one without its authority leads to a connection that nobody accepts. */
+function tlsTo(namespace: string, service: string, port: string | undefined, objects: CiliumObjects): Anything {
+  const policy = objects.tlsPolicies.find(
+    ({ metadata, spec }) =>
+      metadata.namespace === namespace &&
+      spec.targetRefs.some(
+        ({ kind, name, sectionName }) =>
+          kind === 'Service' && name === service && (sectionName === undefined || sectionName === port),
+      ),
+  )
+  if (policy === undefined) return {}
+  const { hostname, caCertificateRefs = [] } = policy.spec.validation
+  const ca = caCertificateRefs.map(({ name }) => {
+    const map = objects.configMaps.find(({ metadata }) => metadata.namespace === namespace && metadata.name === name)
+    return map?.data?.['ca.crt'] ?? ''
+  })
+  const context = typed('extensions.transport_sockets.tls.v3.UpstreamTlsContext', {
+    sni: hostname,
+    common_tls_context: {
+      validation_context: {
+        trusted_ca: { inline_string: ca.join('\n') },
+        match_typed_subject_alt_names: [{ san_type: 'DNS', matcher: { exact: hostname } }],
+      },
+    },
+  })
+  return { transport_socket: { name: 'envoy.transport_sockets.tls', typed_config: context } }
 }
 
 const protocols = {

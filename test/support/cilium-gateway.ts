@@ -112,6 +112,7 @@ const group = '/apis/gateway.networking.k8s.io'
 async function readObjects(api: KubeClient): Promise<CiliumObjects> {
   const list = async <T>(path: string): Promise<readonly T[]> => {
     const { status, body } = await api.request<{ readonly items?: readonly T[] }>('GET', path)
+    if (status === 404) return [] // a kind that came with a later version of the Gateway API
     if (status !== 200 || body.items === undefined) throw new Error(`${path}: ${status}`)
     return body.items
   }
@@ -121,13 +122,31 @@ async function readObjects(api: KubeClient): Promise<CiliumObjects> {
   const ours = new Set(
     classes.filter(({ spec }) => spec.controllerName === ciliumController).map(({ metadata }) => metadata.name),
   )
-  const gateways = await list<GatewayObject>(`${group}/v1/gateways`)
+  const all = await list<GatewayObject>(`${group}/v1/gateways`)
+  const gateways = all
+    .filter(({ spec }) => ours.has(spec.gatewayClassName ?? ''))
+    .map((one) => ({ ...one, kind: 'Gateway' as const }))
+  const sets = await list<GatewayObject>(`${group}/v1/listenersets`)
+  const admitted = sets.filter((set) => gateways.some((gateway) => admits(gateway, set)))
   return {
-    gateways: gateways.filter(({ spec }) => ours.has(spec.gatewayClassName)),
+    gateways: [...gateways, ...admitted.map((one) => ({ ...one, kind: 'ListenerSet' as const }))],
+    tlsPolicies: await list(`${group}/v1/backendtlspolicies`),
+    configMaps: await list('/api/v1/configmaps'),
     routes: await list(`${group}/v1/httproutes`),
     services: await list('/api/v1/services'),
     grants: await list(`${group}/v1beta1/referencegrants`),
   }
+}
+
+/** Whether a Gateway takes the listeners of a set (GEP-1713); from selected namespaces, the tests have none. */
+function admits({ metadata, spec }: GatewayObject, set: GatewayObject): boolean {
+  const { name, namespace = set.metadata.namespace } = set.spec.parentRef ?? { name: '' }
+  const from = spec.allowedListeners?.namespaces?.from ?? 'None'
+  return (
+    name === metadata.name &&
+    namespace === metadata.namespace &&
+    (from === 'All' || (from === 'Same' && namespace === set.metadata.namespace))
+  )
 }
 
 /** Writes what a controller tells of Gateways and routes, once for each generation of them. */
@@ -146,7 +165,7 @@ function createStatusWriter(api: KubeClient): { readonly write: (objects: Cilium
   }
   return {
     write: async ({ gateways, routes }) => {
-      for (const gateway of gateways) await write('Gateway', gateway, gatewayStatus(gateway, routes))
+      for (const gateway of gateways) await write(gateway.kind, gateway, gatewayStatus(gateway, routes))
       for (const route of routes) {
         const parents = parentsOf(route, gateways)
         if (parents.length > 0) await write('HTTPRoute', route, { parents })
@@ -169,7 +188,7 @@ function stamp(status: unknown, fields: object): unknown {
 }
 
 const gatewayStatus = (gateway: GatewayObject, routes: readonly RouteObject[]): object => ({
-  addresses: [{ type: 'IPAddress', value: '127.0.0.1' }],
+  ...(gateway.kind === 'Gateway' ? { addresses: [{ type: 'IPAddress', value: '127.0.0.1' }] } : {}),
   conditions: conditions('Accepted', 'Programmed'),
   listeners: gateway.spec.listeners.map(({ name }) => ({
     name,

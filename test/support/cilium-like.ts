@@ -31,9 +31,9 @@ export const listenersOf = (gateway: GatewayObject, route: RouteObject, ref: Par
       (allowedRoutes?.namespaces?.from === 'All' || gateway.metadata.namespace === route.metadata.namespace),
   )
 
-/** Whether a parentRef of a route names this Gateway. */
+/** Whether a parentRef of a route names this Gateway or ListenerSet. */
 export const isParent = (gateway: GatewayObject, route: RouteObject, ref: ParentRef): boolean =>
-  (ref.kind ?? 'Gateway') === 'Gateway' &&
+  (ref.kind ?? 'Gateway') === gateway.kind &&
   ref.name === gateway.metadata.name &&
   (ref.namespace ?? route.metadata.namespace) === gateway.metadata.namespace
 

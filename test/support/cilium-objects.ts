@@ -18,10 +18,16 @@ export interface GatewayListener {
   readonly allowedRoutes?: { readonly namespaces?: { readonly from?: string } }
 }
 
-/** A Gateway. */
+/** A Gateway, or a ListenerSet that its Gateway admits: both have listeners, and routes name either as their parent. */
 export interface GatewayObject {
+  readonly kind: 'Gateway' | 'ListenerSet'
   readonly metadata: Meta
-  readonly spec: { readonly gatewayClassName: string; readonly listeners: readonly GatewayListener[] }
+  readonly spec: {
+    readonly gatewayClassName?: string
+    readonly allowedListeners?: { readonly namespaces?: { readonly from?: string } }
+    readonly parentRef?: Reference
+    readonly listeners: readonly GatewayListener[]
+  }
 }
 
 /** One object by its name, as Gateway API refers to it. */
@@ -93,7 +99,9 @@ export interface RouteObject {
 /** A Service, whose target ports are ports of this machine. */
 export interface ServiceObject {
   readonly metadata: Meta
-  readonly spec: { readonly ports?: readonly { readonly port: number; readonly targetPort?: number | string }[] }
+  readonly spec: {
+    readonly ports?: readonly { readonly name?: string; readonly port: number; readonly targetPort?: number | string }[]
+  }
 }
 
 /** A ReferenceGrant. */
@@ -105,8 +113,28 @@ export interface GrantObject {
   }
 }
 
+/** A BackendTLSPolicy. */
+export interface TlsPolicyObject {
+  readonly metadata: Meta
+  readonly spec: {
+    readonly targetRefs: readonly { readonly kind: string; readonly name: string; readonly sectionName?: string }[]
+    readonly validation: {
+      readonly hostname: string
+      readonly caCertificateRefs?: readonly { readonly name: string }[]
+    }
+  }
+}
+
+/** A ConfigMap. */
+export interface ConfigMapObject {
+  readonly metadata: Meta
+  readonly data?: Readonly<Record<string, string>>
+}
+
 /** What it looks at. */
 export interface CiliumObjects {
+  readonly tlsPolicies: readonly TlsPolicyObject[]
+  readonly configMaps: readonly ConfigMapObject[]
   readonly gateways: readonly GatewayObject[]
   readonly routes: readonly RouteObject[]
   readonly services: readonly ServiceObject[]

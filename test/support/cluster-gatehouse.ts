@@ -38,6 +38,8 @@ export interface ClusterGatehouseOptions {
   readonly service: string
   readonly ports: ClusterPorts
   readonly flags?: readonly string[]
+  /** Another entrance than the source's own, such as what was built of it. */
+  readonly main?: string
   /** False: started when it answers at all. */
   readonly wait?: boolean
 }
@@ -57,7 +59,7 @@ const bindable = (port: number): Promise<boolean> =>
 
 /** Starts it and waits until it is ready: the whole cluster is read. */
 export async function clusterGatehouse(options: ClusterGatehouseOptions): Promise<ClusterGatehouse> {
-  const { kubeconfig, service, ports, flags = [], wait = true } = options
+  const { kubeconfig, service, ports, flags = [], wait = true, main = 'src/main.ts' } = options
   const decisions: DecisionLine[] = []
   const { admin } = ports
   const ready = (): Promise<boolean> =>
@@ -67,7 +69,7 @@ export async function clusterGatehouse(options: ClusterGatehouseOptions): Promis
     )
   const program = await startProgram({
     tool: { command: process.execPath, env: { ...process.env, KUBECONFIG: kubeconfig } },
-    args: ['src/main.ts', 'serve', '--kubernetes', `--service=${service}`, ...listens(ports), ...flags],
+    args: [main, 'serve', '--kubernetes', `--service=${service}`, ...listens(ports), ...flags],
     cwd: resolve(import.meta.dirname, '../..'),
     onStdout: lines((line) => {
       if (line.startsWith('{')) decisions.push(JSON.parse(line) as DecisionLine)

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import { parseAllDocuments } from 'yaml'
 import { apiServerProgram } from './api-server-program.ts'
 import { apiServer, describeOnKubernetes } from './api-server.ts'
-import type { ApiServer } from './api-server.ts'
+import type { ApiServer, GatewayApiVersion } from './api-server.ts'
 import { startBackend, valuesOf } from './backend.ts'
 import type { Backend } from './backend.ts'
 import { ciliumGateway } from './cilium-gateway.ts'
@@ -49,14 +49,16 @@ export async function describeCluster(title: string, body: () => void): Promise<
 }
 
 export interface StageOptions {
+  readonly crds?: GatewayApiVersion
   readonly flags?: readonly string[]
   /** The port for matching, where it is free: only one test file can have it. */
   readonly matching?: number
 }
 
 /** Starts it all; nothing is protected yet. */
-export async function clusterStage({ flags = [], matching }: StageOptions = {}): Promise<ClusterStage> {
-  const api = await apiServer({ crds: 'v1.4.1' })
+export async function clusterStage(options: StageOptions = {}): Promise<ClusterStage> {
+  const { crds = 'v1.4.1', flags = [], matching } = options
+  const api = await apiServer({ crds })
   const closing = [api.stop]
   const close = async (): Promise<void> => {
     for (const one of closing.toReversed()) await one()

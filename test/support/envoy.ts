@@ -27,9 +27,9 @@ export interface EnvoyOptions {
   readonly httpPort?: number
   readonly matchingPort?: number
   readonly backendPort: number
-  /** HTTP only: what is sent along beside Envoy's own five headers, and what is taken over from the answer. */
+  /** HTTP only: what is sent along beside Envoy's own five headers, and what is taken over from the answer (`every`: as gateways make of an empty list). */
   readonly allowedHeaders?: readonly string[]
-  readonly allowedResponseHeaders?: readonly string[]
+  readonly allowedResponseHeaders?: readonly string[] | 'every'
   /** Envoy's own default is to leave paths alone. */
   readonly normalize?: boolean
   readonly encodeRawHeaders?: boolean
@@ -147,7 +147,12 @@ function prefixed(options: EnvoyOptions, { prefix, method, guard }: GuardedRoute
 const service = (options: EnvoyOptions, name: string, port: number | undefined, prefix?: string): object => ({
   server_uri: { uri: `http://${name}:${port}`, cluster: name, timeout: '5s' },
   ...(prefix === undefined ? {} : { path_prefix: prefix }),
-  authorization_response: { allowed_upstream_headers: exact(options.allowedResponseHeaders) },
+  authorization_response: {
+    allowed_upstream_headers:
+      options.allowedResponseHeaders === 'every'
+        ? { patterns: [{ safe_regex: { regex: '.*' } }] }
+        : exact(options.allowedResponseHeaders),
+  },
 })
 
 function perRoute(options: EnvoyOptions, guard: Guard): object {

@@ -1,3 +1,4 @@
+import { noReads } from '../../src/authz/cel-reads.ts'
 import type { Authenticator, Outcome } from '../../src/authn/method.ts'
 import type { Identity } from '../../src/model/identity.ts'
 import { authRequest } from '../../src/model/request.ts'
@@ -53,7 +54,9 @@ export const policy = (some: Partial<Policy> = {}): Policy => ({
   authenticators: [],
   guest: undefined,
   conditions: [],
+  reads: noReads,
   headers: () => [],
+  lastingHeaders: false,
   managed: [],
   remove: [],
   unauthenticated: { respond: 'Forbidden' },
@@ -65,11 +68,14 @@ export const policy = (some: Partial<Policy> = {}): Policy => ({
 
 export const rule = (some: Partial<Rule> = {}): Rule => ({
   key: { namespace: 'shop', route: 'cart', rule: 'pay' },
+  id: 'shop/cart/pay',
   policy: policy(),
   refusal: undefined,
   owned: new Set(),
   hostnames: [''],
   checkPath: undefined,
+  copiesLength: false,
+  contested: undefined,
   acceptedBy: undefined,
   ...some,
 })

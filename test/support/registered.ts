@@ -32,20 +32,30 @@ export interface Registered {
 export interface RegisteredOptions {
   readonly identity?: string
   readonly options?: ControllerOptions['options']
+  readonly tls?: ControllerOptions['tls']
   readonly times?: LeaseTimes
+  /** Milliseconds by which its clock goes before that of the others. */
+  readonly skew?: number
   /** Stands between the replica and the API server, e.g. to cut it off. */
   readonly through?: (client: KubeClient) => KubeClient
 }
 
 /** Short terms, so that a test does not wait for a quarter of a minute. */
-export const hasty: LeaseTimes = { duration: 2000, renewWithin: 1200, retry: 300 }
+export const hasty: LeaseTimes = { duration: 3000, renewWithin: 2400, retry: 300 }
 
 /** Starts a replica and waits until it has listed the cluster once. */
 export async function registered(
   cluster: Cluster,
-  { identity = 'one', options = {}, times = hasty, through = (client) => client }: RegisteredOptions = {},
+  {
+    identity = 'one',
+    options = {},
+    tls,
+    times = hasty,
+    skew = 0,
+    through = (client) => client,
+  }: RegisteredOptions = {},
 ): Promise<Registered> {
-  const clock = { now: Date.now, ticks: () => performance.now() }
+  const clock = { now: () => Date.now() + skew, ticks: () => performance.now() }
   const counts: string[] = []
   const telemetry = { count: () => undefined, level: () => undefined }
   const plain = createKubeClient({ load: () => configOf(cluster) })
@@ -67,7 +77,8 @@ export async function registered(
     metadata: () => ownMetadata(world, us),
     onChange: () => controller.wake(),
   })
-  const controller = createController({ client, lease, clock, telemetry, us, evidence, options, identity, warn })
+  const parts = { client, lease, clock, telemetry, us, evidence, options, identity, warn }
+  const controller = createController({ ...parts, ...(tls === undefined ? {} : { tls }) })
   const source = createKubernetesSource({ client: plain, clock, telemetry })
   let compilation: Compilation | undefined
   lease.start()

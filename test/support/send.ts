@@ -3,6 +3,8 @@ import { Agent, request } from 'node:http'
 /** What a client sends: the target goes out byte for byte, headers in order and repeated as given. */
 export interface Sent {
   readonly port: number
+  /** Another address of this machine than 127.0.0.1. */
+  readonly address?: string
   readonly method?: string
   readonly path: string
   readonly host?: string
@@ -22,6 +24,7 @@ export interface Received {
 /** One HTTP/1.1 request to 127.0.0.1, with nothing put in order on the way. */
 export function send({
   port,
+  address = '127.0.0.1',
   method = 'GET',
   path,
   host = 'localhost',
@@ -33,7 +36,7 @@ export function send({
   if (body !== undefined) fields.push('Content-Length', String(Buffer.byteLength(body)))
   return new Promise((done, fail) => {
     const ask = request(
-      { port, host: '127.0.0.1', method, path, headers: fields, ...(agent ? { agent } : { agent: false }) },
+      { port, host: address, method, path, headers: fields, ...(agent ? { agent } : { agent: false }) },
       (answer) => {
         const chunks: Buffer[] = []
         answer.on('data', (chunk: Buffer) => chunks.push(chunk))

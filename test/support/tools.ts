@@ -49,6 +49,11 @@ const rows = {
     origin: { kind: 'debian', name: 'apache2-utils', file: 'usr/bin/htpasswd' },
     versionFlag: '-V',
   },
+  bwrap: {
+    variable: 'BWRAP',
+    origin: { kind: 'debian', name: 'bubblewrap', file: 'usr/bin/bwrap' },
+    versionFlag: '--version',
+  },
   curl: { variable: 'CURL', origin: { kind: 'debian', name: 'curl', file: 'usr/bin/curl' }, versionFlag: '--version' },
 } as const satisfies Record<string, Row>
 

@@ -1,17 +1,13 @@
 import { routeKey, showRoute, unnamedRule } from '../../model/route.ts'
 import type { Claim } from '../../model/request.ts'
 
-/** What a check may say about its rule: the operator's configuration writes both, a client neither. */
-export interface WireIdentity {
-  readonly context_extensions?: Readonly<Record<string, string>>
-  readonly route_metadata_context?: { readonly filter_metadata?: Readonly<Record<string, Struct>> }
-}
-
-interface Struct {
+/** `google.protobuf.Struct`, as far as an identity lies in it. */
+export interface Struct {
   readonly fields?: Readonly<Record<string, Value>>
 }
 
-interface Value {
+/** `google.protobuf.Value`, without the kinds that are not looked at. */
+export interface Value {
   readonly stringValue?: string
   readonly structValue?: Struct
   readonly listValue?: { readonly values?: readonly Value[] }
@@ -23,10 +19,11 @@ export interface IdentityTrust {
   readonly envoyGatewayMetadata: boolean
 }
 
-/** The rule that a check claims; undefined where its two sources name different rules. */
-export function checkClaim(from: WireIdentity, trust: IdentityTrust): Claim | undefined {
-  const extensions = extensionsClaim(from.context_extensions)
-  const metadata: Claim = trust.envoyGatewayMetadata ? metadataClaim(from) : { kind: 'match' }
+/**
+ * The rule that a check claims by its two sources, which the operator's configuration writes both and a client neither; undefined
+ * where they name different rules.
+ */
+export function agreedClaim(extensions: Claim, metadata: Claim): Claim | undefined {
   if (extensions.kind === 'match') return metadata
   if (metadata.kind === 'match') return extensions
   if (extensions.kind === 'bad' || metadata.kind === 'bad') return { kind: 'bad' }
@@ -38,16 +35,16 @@ const keyed = (namespace: string, route: string, rule: string): Claim => {
   return key === undefined ? { kind: 'bad' } : { kind: 'key', key }
 }
 
-/** Any one of the three keys makes the check a keyed one, so that half a key is an error and never a match. */
-function extensionsClaim(all: WireIdentity['context_extensions']): Claim {
+/** What `context_extensions` say. Any one of the three keys makes the check a keyed one, so that half a key is an error and never a match. */
+export function extensionsClaim(all: Readonly<Record<string, string>> | undefined): Claim {
   const [namespace, route, rule] = [own(all, 'namespace'), own(all, 'route'), own(all, 'rule')]
   if (namespace === undefined && route === undefined && rule === undefined) return { kind: 'match' }
   return keyed(namespace ?? '', route ?? '', rule ?? unnamedRule)
 }
 
-/** `resources[0]` is the HTTPRoute, `sectionName` absent for a rule without a name (GATEWAYS.md §B.6). */
-function metadataClaim({ route_metadata_context: context }: WireIdentity): Claim {
-  const written = own(context?.filter_metadata, 'envoy-gateway')
+/** What `route_metadata_context.filter_metadata` says: `resources[0]` is the HTTPRoute, `sectionName` absent for a rule without a name (GATEWAYS.md §B.6). */
+export function metadataClaim(filters: Readonly<Record<string, Struct>> | undefined): Claim {
+  const written = own(filters, 'envoy-gateway')
   if (written === undefined) return { kind: 'match' }
   const resource = own(written.fields, 'resources')?.listValue?.values?.[0]?.structValue?.fields
   const text = (name: string): string => own(resource, name)?.stringValue ?? ''

@@ -1,35 +1,24 @@
 import type { HeaderMap } from '../../model/header.ts'
-import { fromRaw, fromWire } from './wire-text.ts'
 
-/** The two encodings of a request's headers, of which Envoy fills one (`encode_raw_headers` chooses). */
-export interface WireHeaders {
-  readonly headers?: Readonly<Record<string, string>>
-  readonly header_map?: { readonly headers?: readonly WireHeader[] }
+/** A header as the wire has it: the name as written, the value as latin-1 text. */
+export type WireHeader = readonly [name: string, value: string]
+
+/**
+ * The headers of a check, whichever of Envoy's two encodings it fills (`encode_raw_headers` chooses); undefined where both are
+ * filled and differ.
+ */
+export function checkHeaders(joined: Iterable<WireHeader>, raw: readonly WireHeader[]): HeaderMap | undefined {
+  const one = fold(joined)
+  if (raw.length === 0) return one
+  const other = fold(raw)
+  return one.size === 0 || same(one, other) ? other : undefined
 }
-
-interface WireHeader {
-  readonly key?: string
-  readonly value?: string
-  readonly raw_value?: Uint8Array
-}
-
-/** The headers of a check, whichever way they came; undefined where both ways came and differ. */
-export function checkHeaders(http: WireHeaders): HeaderMap | undefined {
-  const joined = fold(Object.entries(http.headers ?? {}).map(([name, value]) => [name, fromWire(value)]))
-  const list = http.header_map?.headers ?? []
-  if (list.length === 0) return joined
-  const raw = fold(list.map((header) => [header.key ?? '', rawValue(header)]))
-  return joined.size === 0 || same(joined, raw) ? raw : undefined
-}
-
-const rawValue = ({ value, raw_value: raw }: WireHeader): string =>
-  raw !== undefined && raw.length > 0 ? fromRaw(raw) : fromWire(value ?? '')
 
 /**
  * Lower-case names, repeats joined with `,` as Envoy's map has them already: who joins both encodings judges both alike.
  * Pseudo-headers are left out: `allowed_headers` removes them, so the fields of the check are what counts (GATEWAYS.md §G.2).
  */
-function fold(pairs: readonly (readonly [string, string])[]): HeaderMap {
+function fold(pairs: Iterable<WireHeader>): HeaderMap {
   const all = new Map<string, readonly [string]>()
   for (const [written, value] of pairs) {
     const name = written.toLowerCase()

@@ -1,78 +1,38 @@
-import type { DenyReason } from '../../model/decision.ts'
-import { authRequest } from '../../model/request.ts'
-import type { AuthRequest, Claim } from '../../model/request.ts'
-import type { HeaderMap } from '../../model/header.ts'
-import { checkClaim } from './check-claim.ts'
-import type { IdentityTrust, WireIdentity } from './check-claim.ts'
-import { checkHeaders } from './check-headers.ts'
-import type { WireHeaders } from './check-headers.ts'
-import { authorizationService, method } from './definitions.ts'
-
-/** The part of `envoy.service.auth.v3.CheckRequest` that is read; nothing absent is filled in by the decoder. */
-export interface WireCheck {
-  readonly attributes?: WireIdentity & {
-    readonly source?: { readonly address?: { readonly socket_address?: { readonly address?: string } } }
-    readonly request?: { readonly http?: WireHttp }
-  }
-}
-
-interface WireHttp extends WireHeaders {
-  readonly method?: string
-  readonly path?: string
-  readonly host?: string
-  readonly scheme?: string
-}
-
-const { requestDeserialize } = method(authorizationService, 'Check')
+import type { AuthRequest } from '../../model/request.ts'
+import type { IdentityTrust } from './check-claim.ts'
+import { slot } from './check-fields.ts'
+import { outline } from './check-outline.ts'
+import type { CheckOutline } from './check-outline.ts'
+import { checkedRequest, unreadable } from './checked-request.ts'
+import { claimOf } from './lean-claim.ts'
+import { headersOf } from './lean-headers.ts'
 
 /** Reads the bytes of a check. Whatever they are, there is a request to judge: one that cannot be read has a fault. */
 export function readCheck(bytes: Buffer, trust: IdentityTrust): AuthRequest {
   try {
-    return fromWire(requestDeserialize(bytes), trust)
+    return asked(outline(bytes), trust)
   } catch {
-    return unreadable // the decoder throws on truncated, endless or too deeply nested bytes
+    return unreadable
   }
 }
 
-function fromWire({ attributes }: WireCheck, trust: IdentityTrust): AuthRequest {
-  const http = attributes?.request?.http
-  if (attributes === undefined || http === undefined) return unreadable
-  const claim = checkClaim(attributes, trust)
-  const headers = checkHeaders(http)
-  const contradictory = claim === undefined || headers === undefined
-  return authRequest({
-    ...requestLine(http),
-    via: 'grpc',
-    claim: claim ?? bad,
-    headers: headers ?? nothing,
-    source: attributes.source?.address?.socket_address?.address,
-    fault: contradictory ? 'contradictory-headers' : partialBody(headers),
+function asked(check: CheckOutline, trust: IdentityTrust): AuthRequest {
+  if ((check.spans[slot.http] ?? -1) < 0) return unreadable
+  const { headers, facts } = headersOf(check)
+  return checkedRequest({
+    claim: claimOf(check, trust),
+    method: textAt(check, slot.method),
+    path: textAt(check, slot.path),
+    host: textAt(check, slot.host),
+    scheme: textAt(check, slot.scheme),
+    source: textAt(check, slot.source),
+    headers,
+    facts,
   })
 }
 
-/** From the fields of the check, never from the pseudo-headers in its map. */
-const requestLine = ({ method = '', path = '', host = '', scheme }: WireHttp) => ({
-  method,
-  target: path,
-  authority: host,
-  scheme,
-})
-
-/** Envoy takes a client's own header of this name off the check, and says `false` where it sends the whole body. */
-function partialBody(headers: HeaderMap): DenyReason | undefined {
-  const said = headers.get('x-envoy-auth-partial-body')?.[0]
-  return said === undefined || said === 'false' ? undefined : 'partial-body'
+/** Text of its own, not a part of the message's: who keeps it keeps no more. */
+function textAt({ bytes, spans }: CheckOutline, at: number): string | undefined {
+  const begin = spans[at] ?? -1
+  return begin < 0 ? undefined : bytes.toString('utf8', begin, spans[at + 1])
 }
-
-const bad: Claim = { kind: 'bad' }
-const nothing: HeaderMap = new Map()
-
-const unreadable = authRequest({
-  via: 'grpc',
-  claim: bad,
-  method: '',
-  authority: '',
-  target: '',
-  headers: nothing,
-  fault: 'malformed-request',
-})

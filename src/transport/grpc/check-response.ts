@@ -1,30 +1,31 @@
 import { status } from '@grpc/grpc-js'
 import { deny } from '../../model/decision.ts'
 import type { Allow, Decision, Deny } from '../../model/decision.ts'
-import { authorizationService, method } from './definitions.ts'
 import { toWire } from './wire-text.ts'
+import { lengthDelimited, message, numeric, string } from './wire-writer.ts'
 
 interface WireHeaderOption {
   readonly header: { readonly key: string; readonly value: string }
   readonly append_action: number
 }
 
+interface WireOk {
+  readonly headers: readonly WireHeaderOption[]
+  readonly headers_to_remove: readonly string[]
+}
+
+interface WireDenied {
+  readonly status: { readonly code: number }
+  readonly headers: readonly WireHeaderOption[]
+  readonly body: string
+}
+
 /** `envoy.service.auth.v3.CheckResponse` in the two shapes that are ever sent: a status, and the one part that fits it. */
 export type WireResponse =
-  | {
-      readonly status: { readonly code: typeof status.OK }
-      readonly ok_response: {
-        readonly headers: readonly WireHeaderOption[]
-        readonly headers_to_remove: readonly string[]
-      }
-    }
+  | { readonly status: { readonly code: typeof status.OK }; readonly ok_response: WireOk }
   | {
       readonly status: { readonly code: typeof status.PERMISSION_DENIED | typeof status.UNAUTHENTICATED }
-      readonly denied_response: {
-        readonly status: { readonly code: number }
-        readonly headers: readonly WireHeaderOption[]
-        readonly body: string
-      }
+      readonly denied_response: WireDenied
     }
 
 // config.core.v3.HeaderValueOption.HeaderAppendAction. Never the deprecated `append`, never `raw_value`, which Envoy ignores here.
@@ -74,15 +75,46 @@ const option = (key: string, value: string, append_action: number): WireHeaderOp
   append_action,
 })
 
-const { responseSerialize } = method(authorizationService, 'Check')
-
-const lastResort = responseSerialize(checkResponse(deny('internal')))
-
 /** The bytes of an answer; a decision that cannot be encoded is a refusal. */
 export function writeCheck(decision: Decision): Buffer {
+  const before = written.get(decision)
+  if (before !== undefined) return message(before)
+  const bytes = encoded(decision, encodeResponse)
+  written.set(decision, bytes)
+  return message(bytes)
+}
+
+/**
+ * The engine gives the same object for the same identity and rule, and that is encoded once. What is kept is text: a small buffer is
+ * a part of a large one, and would keep all of it.
+ */
+const written = new WeakMap<Decision, string>()
+
+/** An answer through one codec, or the refusal that every codec can write. */
+export function encoded<Bytes>(decision: Decision, encode: (response: WireResponse) => Bytes): Bytes {
   try {
-    return responseSerialize(checkResponse(decision))
+    return encode(checkResponse(decision))
   } catch {
-    return lastResort
+    return encode(checkResponse(deny('internal')))
   }
 }
+
+/** `CheckResponse` as bytes in latin-1 text: `status` is 1, `denied_response` 2, `ok_response` 3. */
+export function encodeResponse(response: WireResponse): string {
+  const { code } = response.status
+  const told = lengthDelimited(1, numeric(1, code))
+  return 'ok_response' in response ? told + ok(response.ok_response) : told + refusal(response.denied_response)
+}
+
+const ok = ({ headers, headers_to_remove: removed }: WireOk): string =>
+  lengthDelimited(3, options(headers) + removed.map((name) => string(5, name)).join(''))
+
+const refusal = ({ status: { code }, headers, body }: WireDenied): string =>
+  lengthDelimited(2, lengthDelimited(1, numeric(1, code)) + options(headers) + string(3, body))
+
+const options = (headers: readonly WireHeaderOption[]): string =>
+  headers
+    .map(({ header: { key, value }, append_action: action }) =>
+      lengthDelimited(2, lengthDelimited(1, string(1, key) + string(2, value)) + numeric(3, action)),
+    )
+    .join('')

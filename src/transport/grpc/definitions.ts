@@ -5,14 +5,11 @@ import type { MethodDefinition, PackageDefinition } from '@grpc/proto-loader'
 /** The vendored protos: beside `src/` in a clone, beside `dist/` in the package. */
 const folder = fileURLToPath(new URL('../../../protos', import.meta.url))
 
-/** Everything that is spoken here, as reflection shows it. */
+/** Everything that is spoken here, as reflection shows it. Loading takes long, so whoever can do without does not import this file. */
 export const definitions: PackageDefinition = loadSync(
   ['envoy/service/auth/v3/external_auth.proto', 'grpc/health/v1/health.proto'],
   { includeDirs: [folder], keepCase: true, longs: String },
 )
-
-export const authorizationService = 'envoy.service.auth.v3.Authorization'
-export const healthService = 'grpc.health.v1.Health'
 
 /** One method of a service, as the protos define it. Throws where they do not: the vendored copy is broken then. */
 export function method(service: string, name: string): MethodDefinition<object, object> {

@@ -1,6 +1,7 @@
 import { status } from '@grpc/grpc-js'
 import type { ServerUnaryCall, ServerWritableStream, sendUnaryData } from '@grpc/grpc-js'
-import { authorizationService, healthService } from './definitions.ts'
+import type { Answer, Answers, Ask } from './health-wire.ts'
+import { authorizationService, healthService } from './service-names.ts'
 
 /** grpc.health.v1: what load balancers are told about each service. */
 export interface Health {
@@ -16,16 +17,6 @@ export interface Health {
   readonly refresh: () => void
   /** Ends every watch. */
   readonly close: () => void
-}
-
-interface Ask {
-  readonly service?: string
-}
-interface Answer {
-  readonly status: number
-}
-interface Answers {
-  readonly statuses: Readonly<Record<string, Answer>>
 }
 
 const serving = 1
@@ -53,7 +44,7 @@ export function createHealth(ready: () => boolean): Health {
   return {
     handlers: {
       Check(call, reply) {
-        if (services.includes(call.request.service ?? '')) reply(null, { status: now() })
+        if (services.includes(call.request.service)) reply(null, { status: now() })
         else reply({ code: status.NOT_FOUND, details: 'no such service' })
       },
       List(_call, reply) {
@@ -62,7 +53,7 @@ export function createHealth(ready: () => boolean): Health {
       Watch(call) {
         refresh()
         // The protocol keeps a watch of an unknown service open: it might become known. Ours never do.
-        const known = services.includes(call.request.service ?? '')
+        const known = services.includes(call.request.service)
         call.write({ status: known ? told : serviceUnknown })
         watches.set(call, known)
         call.once('cancelled', () => watches.delete(call))

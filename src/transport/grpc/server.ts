@@ -1,20 +1,20 @@
 import { Server, ServerCredentials } from '@grpc/grpc-js'
 import type { ChannelOptions, ServerUnaryCall, sendUnaryData } from '@grpc/grpc-js'
-import { ReflectionService } from '@grpc/reflection'
 import type { Engine } from '../../engine/engine.ts'
 import type { Clock } from '../../model/clock.ts'
 import { deny } from '../../model/decision.ts'
+import type { Decision } from '../../model/decision.ts'
 import type { IdentityTrust } from './check-claim.ts'
-import { readCheck } from './check-request.ts'
-import { writeCheck } from './check-response.ts'
-import { authorizationService, definitions, healthService, method } from './definitions.ts'
+import { codecOf } from './codec.ts'
+import type { Codec, CodecName } from './codec.ts'
 import { drain } from './drain.ts'
 import type { DrainTimes } from './drain.ts'
 import { createHealth } from './health.ts'
-import type { Health } from './health.ts'
+import { healthMethods } from './health-wire.ts'
 import { openListener } from './listener.ts'
 import type { Endpoint } from './listener.ts'
 import { createConnections } from './connections.ts'
+import { authorizationService } from './service-names.ts'
 import type { TlsFiles } from './tls.ts'
 
 /** Bounds of the listener, each far above what a gateway needs. */
@@ -49,6 +49,8 @@ export interface GrpcServerOptions {
   readonly tlsRefused?: ((reason: Error) => void) | undefined
   readonly identity: IdentityTrust
   readonly reflection: boolean
+  /** How checks are read and written; `lean` by default. */
+  readonly codec?: CodecName | undefined
   /** Longest time for an answer; the caller's own deadline counts where it is sooner. */
   readonly budgetMillis?: number | undefined
   /** Taken off, so that the answer is back in time. */
@@ -70,11 +72,12 @@ export interface GrpcServer {
 export async function createGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
   const { engine, clock } = options
   const limits = { ...grpcLimits, ...options.limits }
+  const codec = await codecOf(options.codec ?? 'lean')
   const server = new Server(channelOptions(limits))
   const health = createHealth(engine.ready)
-  server.addService({ Check: rawCheck }, { Check: checkHandler(options) })
+  server.addService({ Check: rawCheck }, { Check: checkHandler(options, codec) })
   server.addService(healthMethods, { ...health.handlers })
-  if (options.reflection) new ReflectionService(definitions).addToServer(server)
+  if (options.reflection) await addReflection(server)
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure()) // TLS ended at the listener
   const connections = createConnections(clock, rawCheck.path)
   const listener = await openListener({
@@ -125,28 +128,39 @@ const rawCheck = {
   responseDeserialize: (bytes: Buffer) => bytes,
 } as const
 
-const healthMethods = {
-  Check: method(healthService, 'Check'),
-  List: method(healthService, 'List'),
-  Watch: method(healthService, 'Watch'),
-} satisfies Record<keyof Health['handlers'], unknown>
+async function addReflection(server: Server): Promise<void> {
+  const [{ ReflectionService }, { definitions }] = await Promise.all([
+    import('@grpc/reflection'),
+    import('./definitions.ts'),
+  ])
+  new ReflectionService(definitions).addToServer(server)
+}
 
 type CheckCall = ServerUnaryCall<Buffer, Buffer>
 
-function checkHandler({ engine, identity, budgetMillis = 150, marginMillis = 10 }: GrpcServerOptions) {
-  async function answer(call: CheckCall): Promise<Buffer> {
+function checkHandler({ engine, identity, budgetMillis = 150, marginMillis = 10 }: GrpcServerOptions, codec: Codec) {
+  function answer(call: CheckCall): Decision | Promise<Decision> {
+    const millis = Math.min(remaining(call), budgetMillis) - marginMillis
+    return engine.answer(codec.read(call.request, identity), { millis, caller: () => cancellation(call) })
+  }
+  const broken = (cause: unknown): Decision => deny('internal', { cause })
+  return (call: CheckCall, reply: sendUnaryData<Buffer>): void => {
+    const send = (decision: Decision): void => reply(null, codec.write(decision))
     try {
-      const cancelled = new AbortController()
-      call.once('cancelled', () => cancelled.abort())
-      const millis = Math.min(remaining(call), budgetMillis) - marginMillis
-      return writeCheck(await engine.answer(readCheck(call.request, identity), { millis, signal: cancelled.signal }))
+      const decision = answer(call)
+      if (decision instanceof Promise) void decision.catch(broken).then(send)
+      else send(decision)
     } catch (cause) {
-      return writeCheck(deny('internal', { cause }))
+      send(broken(cause))
     }
   }
-  return (call: CheckCall, reply: sendUnaryData<Buffer>): void => {
-    void answer(call).then((bytes) => reply(null, bytes))
-  }
+}
+
+function cancellation(call: CheckCall): AbortSignal {
+  if (call.cancelled) return AbortSignal.abort()
+  const cancelled = new AbortController()
+  call.once('cancelled', () => cancelled.abort())
+  return cancelled.signal
 }
 
 /** Milliseconds until the caller's `grpc-timeout`. By the system's clock, because grpc-js reckons the deadline by it. */

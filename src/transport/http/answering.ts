@@ -1,10 +1,13 @@
-import type { Budget, Engine } from '../../engine/engine.ts'
+import type { Engine } from '../../engine/engine.ts'
 import { deny } from '../../model/decision.ts'
+import type { Decision } from '../../model/decision.ts'
+import { headerValueSafe } from '../../model/header.ts'
+import { memo } from '../../model/memo.ts'
 import { authRequest } from '../../model/request.ts'
 import type { TrustedSources } from '../trusted-sources.ts'
 import { readAsk } from './ask.ts'
 import type { Incoming } from './ask.ts'
-import type { Address, Ask, HttpReply } from './dialect.ts'
+import type { Address, Ask, Dialect, HttpReply } from './dialect.ts'
 import { dialects } from './index.ts'
 import { parseRulePath } from './rule-path.ts'
 
@@ -16,25 +19,39 @@ export interface AnsweringParts {
   readonly budgetMillis: number
 }
 
-/** Answers calls; always with an explicit answer. */
-export type Answering = (incoming: Incoming, signal: AbortSignal) => Promise<HttpReply>
+/** Answers calls, at once where nobody has to be waited for; always with an explicit answer. */
+export type Answering = (incoming: Incoming, caller: () => AbortSignal) => HttpReply | Promise<HttpReply>
 
 /** The whole way of a call: read in its dialect, judged, written in its dialect. */
 export function answering({ engine, kind, trusts, budgetMillis }: AnsweringParts): Answering {
-  return async (incoming, signal) => {
+  return (incoming, caller) => {
     let { via } = unmatched
+    const broken = (cause: unknown): HttpReply => reply(dialects[via], deny('internal', { cause }))
     try {
       const ask = readAsk(incoming, trusts)
       const address = kind === 'matching' ? matched : parseRulePath(ask.target)
       via = address.via
       const dialect = dialects[via]
-      const budget: Budget = { millis: Math.min(budgetMillis, callerMillis(ask, via)) - marginMillis, signal }
-      return dialect.write(await engine.answer(authRequest(dialect.read(ask, address)), budget))
+      const millis = Math.min(budgetMillis, callerMillis(ask, via)) - marginMillis
+      const decision = engine.answer(authRequest(dialect.read(ask, address)), { millis, caller })
+      return decision instanceof Promise ? decision.then(replies(dialect)).catch(broken) : replies(dialect)(decision)
     } catch (cause) {
-      return dialects[via].write(deny('internal', { cause }))
+      return broken(cause)
     }
   }
 }
+
+/** Decisions that are the same object are the same reply. */
+const replies = memo((dialect: Dialect) => memo((decision: Decision) => reply(dialect, decision)))
+
+/** Ready to be written as it stands; a decision that cannot be written is none. */
+function reply(dialect: Dialect, decision: Decision): HttpReply {
+  const made = dialect.write(decision)
+  if (!Object.values(made.headers).flat().every(headerValueSafe)) return unwritable
+  return { ...made, headers: { ...made.headers, 'content-length': String(Buffer.byteLength(made.body)) } }
+}
+
+const unwritable: HttpReply = { status: 403, headers: { 'content-length': '0' }, body: '' }
 
 const matched: Address = { via: 'matching', claim: { kind: 'match' }, rest: '' }
 const unmatched: Address = { via: 'check', claim: { kind: 'bad' }, rest: '' }

@@ -1,10 +1,12 @@
-import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Connections } from './connections.ts'
 import { httpLimits } from './limits.ts'
 import type { Protocol, Serve } from './protocol.ts'
+
+// An import would evaluate every export of the module, its WebSocket client among them: half of what an empty process takes to start.
+const { createServer } = process.getBuiltinModule('node:http')
 
 interface Http1Parts {
   readonly serve: Serve

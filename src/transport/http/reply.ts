@@ -6,12 +6,14 @@ export const allowed = (headers: HeaderList): HttpReply => ({ status: 200, heade
 
 /**
  * For gateways that leave the client's own copy of a header in place unless told (GATEWAYS.md §G.1): every header that goes is
- * named for Envoy, and sent empty for those that only overwrite.
+ * named for Envoy, and sent empty for those that only overwrite. Where the gateway copies our `content-length: 0` as well, that
+ * goes too, or the client's body would be read as a request of its own; Envoy then frames the body itself, as it came.
  */
-export function allowedNamingRemovals({ set, remove }: Allow): HttpReply {
-  if (remove.length === 0) return allowed(set)
+export function allowedNamingRemovals({ set, remove, copiesLength }: Allow): HttpReply {
+  const named = copiesLength ? [...remove, 'content-length'] : remove
+  if (named.length === 0) return allowed(set)
   const emptied = remove.map((name) => [name, ''] as const)
-  return allowed([...set, ...emptied, ['x-envoy-auth-headers-to-remove', remove.join(', ')]])
+  return allowed([...set, ...emptied, ['x-envoy-auth-headers-to-remove', named.join(', ')]])
 }
 
 /** For gateways that give the client whatever they are answered. */

@@ -18,8 +18,7 @@ import { openSocket } from './listener.ts'
 import type { Endpoint } from './listener.ts'
 import type { Serve } from './protocol.ts'
 import { switchProtocol } from './protocol-switch.ts'
-import { createWriter } from './writer.ts'
-import type { Writer } from './writer.ts'
+import { write } from './writer.ts'
 
 export interface HttpListenerOptions {
   readonly engine: Engine
@@ -49,7 +48,7 @@ export async function createHttpListener(options: HttpListenerOptions): Promise<
   const answer = answering({ engine, kind, trusts: trustedSources(trustedProxies), budgetMillis })
   const connections = createConnections(most)
   const state = { ending: false, ended: false }
-  const serve = serving({ answer, connections, state, write: await createWriter() })
+  const serve = serving({ answer, connections, state })
   const one = createHttp1({ serve, connections, refuseTunnel: tunnelRefusal(answer) })
   const two = createHttp2(serve)
   const protocols = { http1: one.take, http2: two.take, patienceMillis: httpLimits.headMillis }
@@ -90,26 +89,26 @@ interface Serving {
   readonly answer: Answering
   readonly connections: Connections
   readonly state: { readonly ending: boolean }
-  readonly write: Writer
 }
 
 const serving =
-  ({ answer, connections, state, write }: Serving): Serve =>
+  ({ answer, connections, state }: Serving): Serve =>
   (incoming, outgoing, socket) => {
-    const cancelled = new AbortController()
+    let cancelled: AbortController | undefined
     connections.began(socket)
-    outgoing.once('close', () => {
+    outgoing.on('close', () => {
       connections.ended(socket)
-      if (!outgoing.headersSent) cancelled.abort() // gone before the answer
+      if (!outgoing.headersSent) cancelled?.abort() // gone before the answer
     })
     if (!('stream' in incoming)) {
       // Whoever waits for a 100 that never comes may send the body or not: the connection is no good afterwards.
       const expecting = incoming.headers.expect !== undefined
       if (state.ending || expecting) Object.assign(outgoing, { shouldKeepAlive: false })
     }
-    const answered = answer(incoming, cancelled.signal)
-    if (hasBody(incoming)) discardBody(incoming, answered, httpLimits.bodyBytes)
-    write(incoming, outgoing, answered)
+    const answered = answer(incoming, () => (cancelled = new AbortController()).signal)
+    if (hasBody(incoming)) discardBody(incoming, Promise.resolve(answered), httpLimits.bodyBytes)
+    if (answered instanceof Promise) void answered.then((reply) => write(outgoing, reply))
+    else write(outgoing, answered)
   }
 
 function hasBody(incoming: Incoming): boolean {
@@ -123,5 +122,6 @@ const tunnelRefusal =
   (answer: Answering) =>
   (incoming: IncomingMessage, socket: Duplex): void => {
     socket.on('error', () => undefined)
-    void answer(incoming, new AbortController().signal).then(() => socket.end(tunnelRefused, () => socket.destroy()))
+    const refuse = (): void => void socket.end(tunnelRefused, () => socket.destroy())
+    void Promise.resolve(answer(incoming, () => new AbortController().signal)).then(refuse)
   }

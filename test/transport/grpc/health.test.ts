@@ -1,7 +1,8 @@
 import { status } from '@grpc/grpc-js'
 import type { ClientReadableStream, ServiceError } from '@grpc/grpc-js'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { healthService, method } from '../../../src/transport/grpc/definitions.ts'
+import { method } from '../../../src/transport/grpc/definitions.ts'
+import { healthService } from '../../../src/transport/grpc/service-names.ts'
 import { attributes, checker, healthClient, serving, snapshot, verdict } from './serving.ts'
 
 const authorization = 'envoy.service.auth.v3.Authorization'

@@ -1,3 +1,4 @@
+import { noReads } from '../../../src/authz/cel-reads.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { credentials, makeClientConstructor, Metadata } from '@grpc/grpc-js'
 import type { CallOptions, ChannelCredentials, ServiceClientConstructor, ServiceError } from '@grpc/grpc-js'
@@ -9,7 +10,8 @@ import type { AuthRequest } from '../../../src/model/request.ts'
 import type { RouteKey } from '../../../src/model/route.ts'
 import { showRoute } from '../../../src/model/route.ts'
 import type { Policy, Rule, Snapshot } from '../../../src/policy/snapshot.ts'
-import { authorizationService, definitions, healthService, method } from '../../../src/transport/grpc/definitions.ts'
+import { definitions, method } from '../../../src/transport/grpc/definitions.ts'
+import { authorizationService, healthService } from '../../../src/transport/grpc/service-names.ts'
 import { createGrpcServer } from '../../../src/transport/grpc/server.ts'
 import type { GrpcServerOptions } from '../../../src/transport/grpc/server.ts'
 
@@ -46,7 +48,9 @@ export const policy: Policy = {
   authenticators: [bearer, basicChallenge],
   guest: undefined,
   conditions: [],
+  reads: noReads,
   headers: ({ identity }) => [['x-user', identity.subject]],
+  lastingHeaders: true,
   managed: ['x-user', 'x-groups'],
   remove: ['authorization'],
   unauthenticated: { respond: 'Forbidden' },
@@ -57,11 +61,14 @@ export const policy: Policy = {
 
 export const rule = (name: string, given: Partial<Policy> = {}): Rule => ({
   key: { namespace: 'shop', route: 'cart', rule: name },
+  id: `shop/cart/${name}`,
   policy: { ...policy, ...given },
   refusal: undefined,
   owned: new Set(['x-user', 'x_user', 'x-groups', 'x_groups']),
   hostnames: ['shop.example'],
   checkPath: undefined,
+  copiesLength: false,
+  contested: undefined,
   acceptedBy: undefined,
 })
 
@@ -115,6 +122,13 @@ interface HeaderOption {
   readonly append?: unknown
   readonly append_action?: number | string
 }
+
+/** A request as a test can compare it, whatever kind of map its headers are in, and whichever order they came in. */
+export const shown = (request: AuthRequest): object => ({
+  ...request,
+  headers: Object.fromEntries([...request.headers].toSorted(([one], [other]) => (one < other ? -1 : 1))),
+  unusualNames: request.unusualNames.toSorted(),
+})
 
 const check = method(authorizationService, 'Check')
 

@@ -46,6 +46,8 @@ const made = (name: string, some: Partial<Policy> = {}): Rule =>
   })
 
 const pay = made('pay')
+/** Of a filter by which the gateway copies every header of the answer. */
+const copied: Rule = { ...made('copied'), copiesLength: true }
 
 export const rules: readonly Rule[] = [
   pay,
@@ -56,6 +58,7 @@ export const rules: readonly Rule[] = [
   made('unwritable', { headers: () => [['x-user', '💥']] }),
   made('latin', { headers: () => [['x-user', 'Jos\u00e9']] }),
   made('as-sent', { ambiguousPath: 'AsSent' }),
+  copied,
   made('_'),
 ]
 
@@ -63,7 +66,9 @@ export const world = snapshot({
   rules,
   rule: (key) => rules.find((one) => showRoute(one.key) === showRoute(key)),
   match: ({ target }) =>
-    target.path.startsWith('/pay') ? { kind: 'rule', rule: pay } : { kind: 'refused', reason: 'no-match' },
+    target.path.startsWith('/pay') || target.path.startsWith('/copied')
+      ? { kind: 'rule', rule: target.path.startsWith('/pay') ? pay : copied }
+      : { kind: 'refused', reason: 'no-match' },
 })
 
 export const clock = { now: Date.now, ticks: () => performance.now() }

@@ -1,0 +1,58 @@
+import type { DenyReason } from '../../model/decision.ts'
+import type { HeaderFacts } from '../../model/header-facts.ts'
+import type { HeaderMap } from '../../model/header.ts'
+import { authRequest } from '../../model/request.ts'
+import type { AuthRequest, Claim } from '../../model/request.ts'
+
+/** What a codec reads from a check. */
+export interface CheckParts {
+  /** Undefined where two sources name different rules. */
+  readonly claim: Claim | undefined
+  /** From the fields of the check, never from the pseudo-headers in its map. */
+  readonly method: string | undefined
+  readonly path: string | undefined
+  readonly host: string | undefined
+  readonly scheme: string | undefined
+  /** Undefined where two encodings of them differ. */
+  readonly headers: HeaderMap | undefined
+  readonly facts?: HeaderFacts | undefined
+  readonly source: string | undefined
+}
+
+/** The request that a check asks about. */
+export function checkedRequest(read: CheckParts): AuthRequest {
+  const { claim, headers } = read
+  const contradictory = claim === undefined || headers === undefined
+  return authRequest({
+    via: 'grpc',
+    claim: claim ?? bad,
+    method: read.method ?? '',
+    scheme: read.scheme,
+    target: read.path ?? '',
+    authority: read.host ?? '',
+    headers: headers ?? nothing,
+    facts: read.facts,
+    source: read.source,
+    fault: contradictory ? 'contradictory-headers' : partialBody(headers),
+  })
+}
+
+/** Envoy takes a client's own header of this name off the check, and says `false` where it sends the whole body. */
+function partialBody(headers: HeaderMap): DenyReason | undefined {
+  const said = headers.get('x-envoy-auth-partial-body')?.[0]
+  return said === undefined || said === 'false' ? undefined : 'partial-body'
+}
+
+const bad: Claim = { kind: 'bad' }
+const nothing: HeaderMap = new Map()
+
+/** Stands for bytes that are no check. */
+export const unreadable = authRequest({
+  via: 'grpc',
+  claim: bad,
+  method: '',
+  authority: '',
+  target: '',
+  headers: nothing,
+  fault: 'malformed-request',
+})
