@@ -1,0 +1,45 @@
+import { spawn, spawnSync } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+
+/** The server's core, everybody else's, or both for what has threads that work beside each other. */
+export type Core = 'server' | 'load' | 'both'
+
+const numbers: Readonly<Record<Core, string>> = { server: '0', load: '1', both: '0,1' }
+
+const works = (core: string): boolean => spawnSync('taskset', ['-c', core, 'true']).status === 0
+
+/** True where servers and load can have a core each; else the system moves them about, and figures say less. */
+export const pinning: boolean = works(numbers.server) && works(numbers.load)
+
+export interface NodeProgram {
+  readonly core: Core
+  /** What stands behind `node`. */
+  readonly args: readonly string[]
+  readonly channel?: boolean
+  /** Added to the environment. */
+  readonly environment?: Readonly<Record<string, string>>
+}
+
+/** Moves this process off the server's core, with what it starts from now on unless that is told otherwise. */
+export function leaveServerCore(): void {
+  if (pinning) spawnSync('taskset', ['-a', '-p', '-c', numbers.load, String(process.pid)])
+}
+
+const running = new Set<ChildProcess>()
+
+/** Lets nothing outlive this process, however it ends. */
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
+/** Starts a Node.js program, on its core where that is possible. */
+export function startNode({ core, args, channel = false, environment = {} }: NodeProgram): ChildProcess {
+  const [command, before] = pinning ? ['taskset', ['-c', numbers[core], process.execPath]] : [process.execPath, []]
+  const child = spawn(command, [...before, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe', ...(channel ? (['ipc'] as const) : [])],
+    env: { ...process.env, ...environment },
+  })
+  running.add(child)
+  child.once('exit', () => running.delete(child))
+  return child
+}
