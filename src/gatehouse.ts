@@ -178,7 +178,8 @@ function tlsFiles({ tlsCert, tlsKey, tlsCa, tlsClientCa }: Settings): TlsFiles |
   return { certificate: tlsCert, key: tlsKey, clientCa: tlsClientCa }
 }
 
-function listenError(name: string, listen: Address, cause: unknown): unknown {
+/** What the operator has to change where a listener cannot open. */
+export function listenError(name: string, listen: Address, cause: unknown): unknown {
   const { code, message } = cause as NodeJS.ErrnoException
   const at = `${listen.host}:${listen.port}`
   if (code === 'EADDRINUSE')

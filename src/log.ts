@@ -18,20 +18,26 @@ export interface DecisionLogOptions {
   readonly telemetry: Telemetry
   /** File descriptor or path; standard output by default. */
   readonly destination?: number | string
+  /** True where other processes write to the same place: what is written at a time is then never torn. */
+  readonly shared?: boolean | undefined
 }
 
 /** Bytes that may wait for a reader; what comes after is dropped and counted. */
 const maxBacklog = 8 * 1024 * 1024
 
+/** What a pipe takes whole or not at all (POSIX PIPE_BUF, on Linux); no line of ours is longer. */
+const atomicBytes = 4096
+
 /** Milliseconds for the last lines. */
 const patience = 1000
 
 export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
-  const { which, digest, telemetry, destination = standardOutput() } = options
+  const { which, digest, telemetry, destination = standardOutput(), shared = false } = options
   let over = false
   // Nobody who stopped waits for a reader that stands still.
   const retryEAGAIN = (): boolean => !over
-  const stream = pino.destination({ dest: destination, sync: false, maxLength: maxBacklog, retryEAGAIN })
+  const bounds = { maxLength: maxBacklog, ...(shared ? { maxWrite: atomicBytes } : {}) }
+  const stream = pino.destination({ dest: destination, sync: false, retryEAGAIN, ...bounds })
   stream.on('drop', () => telemetry.count('log-dropped'))
   stream.on('error', () => telemetry.count('log-dropped'))
   const logger = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime, messageKey: 'msg' }, stream)

@@ -17,6 +17,9 @@ if (process.report !== undefined) process.report.excludeEnv = true
 // fault. Never in a directory for temporary files, Node's own choice: whoever writes there first would write what we run.
 enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/gatehouse', import.meta.url)))
 
+// Only a process that was forked can be a worker; the others need not load what tells.
+const supervisor = process.send === undefined ? undefined : (await import('./command/worker.ts')).supervisor()
+
 try {
   const { program } = await import('./command/program.ts')
   process.exitCode = await program({
@@ -26,19 +29,25 @@ try {
     node: process.versions.node,
     input: process.stdin,
     output: process.stdout,
-    messages: process.stderr,
-    onSignal: (name, call) => {
-      process.on(name, call)
-      return () => process.off(name, call)
-    },
+    messages: supervisor?.messages ?? process.stderr,
+    onSignal:
+      supervisor?.onSignal ??
+      ((name, call) => {
+        process.on(name, call)
+        return () => process.off(name, call)
+      }),
     onFault: (call) => {
       process.on('uncaughtException', call) // a rejection that nobody handles comes here too
       return () => process.off('uncaughtException', call)
     },
     exit: (code) => process.exit(code),
+    supervisor,
   })
 } catch (cause) {
   const expected = cause instanceof UsageError
-  process.stderr.write(`gatehouse: ${expected ? cause.message : (cause as Error).stack}\n`)
+  const messages = supervisor?.messages ?? process.stderr
+  messages.write(`gatehouse: ${expected ? cause.message : (cause as Error).stack}\n`)
   process.exitCode = expected ? 2 : 1
+} finally {
+  supervisor?.leave()
 }

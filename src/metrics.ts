@@ -13,6 +13,9 @@ export interface Metrics {
 // An answer from a cache takes some ten microseconds, a password hash a tenth of a second.
 const buckets = [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1]
 
+/** Levels that are a process's own: where several workers serve, theirs add up. The others tell of what all of them see. */
+const perProcess = /-entries$|^password-queue$/
+
 export function createMetrics(): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
@@ -40,7 +43,12 @@ export function createMetrics(): Metrics {
   const levels = new Map(
     Object.entries(gauges).map(([name, help]) => [
       name,
-      new Gauge({ name: named(name), help: `The ${help}.`, registers }),
+      new Gauge({
+        name: named(name),
+        help: `The ${help}.`,
+        registers,
+        aggregator: perProcess.test(name) ? 'sum' : 'max',
+      }),
     ]),
   )
   return {

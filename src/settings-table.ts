@@ -109,6 +109,13 @@ export const settingsTable = {
     fallback: 'lean' as const,
     read: oneOf('lean', 'reference'),
   }),
+  workers: row({
+    flag: 'workers',
+    value: 'count',
+    about: 'Processes that share the ports, one a core at most. For a directory; in a cluster, run more replicas.',
+    fallback: 1,
+    read: whole(1, 64),
+  }),
   drainWait: row({
     flag: 'drain-wait',
     value: 'seconds',

@@ -24,6 +24,7 @@ export interface Settings {
   readonly envoyGatewayMetadata: boolean
   readonly grpcReflection: boolean
   readonly codec: 'lean' | 'reference'
+  readonly workers: number
   readonly drainWait: number
   readonly drainGrace: number
   readonly kubernetes: boolean

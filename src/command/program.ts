@@ -3,9 +3,11 @@ import type { Readable, Writable } from 'node:stream'
 import { passwordFormats } from '../authn/hash-line.ts'
 import { defaultSettings, environmentArguments, settingOptions, unknownVariables } from '../settings.ts'
 import type { Settings } from '../settings.ts'
+import type { Supervisor } from './worker.ts'
 import type { HashKeyOptions, HashPasswordOptions } from './hash.ts'
 import { outdatedNode } from './node-floor.ts'
 import { pageOf, reportJson, showReport } from './show-report.ts'
+import type { Signal } from './serve.ts'
 import { UsageError } from './usage-error.ts'
 
 // What only one command needs is imported by that command: `serve` starts in a fraction of the time.
@@ -24,6 +26,8 @@ export interface Surroundings {
   /** Tells of each error that nothing caught; without it they are the caller's. */
   readonly onFault?: (call: (cause: unknown) => void) => () => void
   readonly exit: (code: number) => void
+  /** Where this process is one of several that share the ports. */
+  readonly supervisor?: Supervisor | undefined
 }
 
 /** Runs the command line to its end; gives the exit code. Throws UsageError for what the caller has to change. */
@@ -105,18 +109,21 @@ function addServe(root: Command, around: Surroundings, exit: (code: number) => v
   command.action(async (dir: string, settings: Settings) => {
     const outdated = outdatedNode(around.node)
     if (outdated !== undefined && !settings.allowOldNode) throw new UsageError(outdated)
-    const { serve } = await import('./serve.ts')
-    const ended = await serve(dir, settings, {
-      say: (line) => void around.messages.write(`${line}\n`),
-      onStop: (stop) => onStop(around, stop),
+    const process = {
+      say: (line: string) => void around.messages.write(`${line}\n`),
+      onStop: (stop: (signal: Signal) => void) => onStop(around, stop),
       onFault: around.onFault ?? (() => () => undefined),
-    })
+    }
+    if (settings.workers > 1 && around.supervisor === undefined) {
+      return exit(await (await import('./workers.ts')).supervise(settings, process))
+    }
+    const ended = await (await import('./serve.ts')).serve(dir, settings, process, around.supervisor)
     exit(ended === 'fault' ? 1 : 0)
   })
 }
 
 /** The first signal stops; one that comes while stopping ends the process there and then. */
-function onStop(around: Surroundings, stop: (signal: 'SIGTERM' | 'SIGINT') => void): () => void {
+function onStop(around: Surroundings, stop: (signal: Signal) => void): () => void {
   const names = ['SIGTERM', 'SIGINT'] as const
   const offs = names.map((name) => around.onSignal(name, () => stop(name)))
   return () => {

@@ -9,6 +9,7 @@ import type { Settings } from '../settings.ts'
 import { createFileSource } from '../source/files.ts'
 import { greeting } from './greeting.ts'
 import { countProblems, showProblem } from './show-problems.ts'
+import type { Supervisor } from './worker.ts'
 import { untrustedSourceHint } from './untrusted-source.ts'
 
 /** The process, so that signals and messages come in by the door. */
@@ -20,15 +21,22 @@ export interface Process {
   readonly onFault: (fault: (cause: unknown) => void) => () => void
 }
 
-type Signal = 'SIGTERM' | 'SIGINT'
+/** To stop: as gateways need it, or at once. */
+export type Signal = 'SIGTERM' | 'SIGINT'
 
 /**
  * Runs until a signal: SIGTERM drains as gateways need it, SIGINT (Ctrl-C) at once; a second signal ends it there and then.
  * An error that nothing caught may have left anything behind: it is told and counted, and then drained for as SIGTERM is.
  */
-export async function serve(directory: string, settings: Settings, around: Process): Promise<Signal | 'fault'> {
+export async function serve(
+  directory: string,
+  settings: Settings,
+  around: Process,
+  supervisor?: Supervisor,
+): Promise<Signal | 'fault'> {
   const { say, onStop, onFault } = around
   const metrics = createMetrics()
+  supervisor?.share(metrics.registry)
   const { telemetry } = metrics
   // The Kubernetes client takes longer to load than all the rest.
   const cluster = settings.kubernetes
@@ -45,7 +53,12 @@ export async function serve(directory: string, settings: Settings, around: Proce
       identity: replicaName(),
       warn: say,
     })
-  const log = createDecisionLog({ which: settings.decisionLog, digest: services.digest, telemetry })
+  const log = createDecisionLog({
+    which: settings.decisionLog,
+    digest: services.digest,
+    telemetry,
+    shared: supervisor !== undefined,
+  })
   const announce = announcer(say)
   const hint = untrustedSourceHint(settings.trustedProxies, say)
   const seen: { latest?: State } = {}
@@ -65,7 +78,7 @@ export async function serve(directory: string, settings: Settings, around: Proce
   })
   try {
     const running = await startGatehouse({
-      settings,
+      settings: supervisor === undefined ? settings : { ...settings, adminListen: { kind: 'off' } },
       source: cluster?.source ?? createFileSource({ directory }),
       us: cluster?.us,
       services,
@@ -83,8 +96,11 @@ export async function serve(directory: string, settings: Settings, around: Proce
       },
     })
     const greet = (): void => {
+      supervisor?.ready()
       const from = settings.kubernetes ? 'the cluster' : directory
-      if (seen.latest !== undefined) for (const line of greeting(from, running.addresses, seen.latest)) say(line)
+      const admin = supervisor !== undefined && settings.adminListen.kind === 'on' ? settings.adminListen : undefined
+      const addresses = admin === undefined ? running.addresses : { ...running.addresses, admin }
+      if (seen.latest !== undefined) for (const line of greeting(from, addresses, seen.latest)) say(line)
     }
     const signal = await Promise.race([signalled, running.loaded.then(greet).then(() => signalled)])
     await stop(running, signal, settings, say)
