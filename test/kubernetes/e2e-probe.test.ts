@@ -81,7 +81,7 @@ function suite(): void {
     async () => {
       await protectedSite('open', [{ name: 'all', path: '/all' }])
       // A gateway that takes the filter and leaves it out (GATEWAYS.md §B.1): its configuration stays as it was.
-      stage.gateway.pause()
+      await stage.gateway.pause()
       await stage.api.apply(route('open', 'site', 'open.test', [keyed('open', 'all')]))
       await tells('open', /^False A request without credentials for open\/site\/all got status 200 .*does not ask/)
       const [probe] = arrived()

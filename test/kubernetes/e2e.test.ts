@@ -433,7 +433,7 @@ function suite(): void {
 
     it('denies a check for what an open rule would have answered', async () => {
       // The gateway does not know of the open rule yet, Gatehouse does: their pictures differ.
-      stage.gateway.pause()
+      await stage.gateway.pause()
       try {
         await stage.api.apply(route('rules', 'narrow', 'wide.test', [{ name: 'open', path: '/secure/open' }]))
         await stage.becomes(403, { path: '/secure/open', host: 'wide.test', headers: [ada] })

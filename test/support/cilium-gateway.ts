@@ -12,7 +12,7 @@ export interface CiliumGateway {
   /** Resolves when everything applied before the call is in force in Envoy and told in statuses. */
   readonly caughtUp: () => Promise<void>
   /** Goes on with the configuration that it has, as a controller does that is behind. */
-  readonly pause: () => void
+  readonly pause: () => Promise<void>
   readonly resume: () => void
   readonly output: () => string
   readonly stop: () => Promise<void>
@@ -78,7 +78,10 @@ export async function ciliumGateway(api: KubeClient): Promise<CiliumGateway> {
   }, period)
   return {
     caughtUp: inTurn,
-    pause: () => (paused = true),
+    pause: async () => {
+      paused = true
+      await turn // one that began before must not see what is applied next
+    },
     resume: () => (paused = false),
     output: program.output,
     stop: async () => {
