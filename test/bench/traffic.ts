@@ -28,7 +28,7 @@ export interface Shape {
   readonly rate?: number
 }
 
-/** A load on one server. It ends with its time or its requests, whichever comes first, or with the last credential. */
+/** A load on one server. It ends with its time or its requests, whichever comes first; of `once` traffic it takes half of the credentials that are left at most. */
 export interface Job {
   readonly pid: number
   readonly port: number

@@ -8,6 +8,8 @@ import { writeCheck } from './check-response.ts'
 export interface Codec {
   readonly read: (bytes: Buffer, trust: IdentityTrust) => AuthRequest
   readonly write: (decision: Decision) => Buffer
+  /** True where usual calls are served past grpc-js. */
+  readonly direct: boolean
 }
 
 /** Our own, or `@grpc/proto-loader` for comparison: both give the same requests and answers. */
@@ -17,7 +19,7 @@ export type CodecName = 'lean' | 'reference'
 export async function codecOf(name: CodecName): Promise<Codec> {
   switch (name) {
     case 'lean':
-      return { read: readCheck, write: writeCheck }
+      return { read: readCheck, write: writeCheck, direct: true }
     case 'reference':
       return (await import('./reference-codec.ts')).referenceCodec
   }

@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { constants } from 'node:http2'
-import type { ServerHttp2Stream } from 'node:http2'
-import type { Duplex } from 'node:stream'
+import type { Http2Session, IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
+import { Duplex } from 'node:stream'
 import type { Clock } from '../../model/clock.ts'
 
 /** The open connections of one listener. */
@@ -24,23 +24,44 @@ export interface Connections {
  */
 const notice = Buffer.from([0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0])
 
-/** Keeps track of connections, and of the calls whose path is `timed` (a health watch may stay open). */
-export function createConnections(clock: Clock, timed: string): Connections {
+/** Serves a call itself, or says false and leaves it to grpc-js. */
+export type TakeCall = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => boolean
+
+/** Keeps track of connections, and of the calls whose path is `timed` (a health watch may stay open), which `take` may serve. */
+export function createConnections(clock: Clock, timed: string, take: TakeCall = () => false): Connections {
   const connections = new Set<Duplex>()
   const calls = new Map<ServerHttp2Stream, number>()
+  const sessions = new WeakSet<ServerHttp2Session>()
+  const ours = Symbol('connection of this listener')
 
-  // grpc-js keeps its streams to itself; Node tells of every one that begins.
+  // grpc-js keeps its sessions to itself; Node tells of every stream that begins, before it is handed to the session's listener.
   function began(message: unknown): void {
-    const { stream, headers } = message as { stream: ServerHttp2Stream; headers: Readonly<Record<string, unknown>> }
-    if (headers[':path'] !== timed) return
-    calls.set(stream, clock.ticks())
-    stream.once('close', () => calls.delete(stream))
+    const { session } = (message as { stream: ServerHttp2Stream }).stream
+    if (session === undefined || sessions.has(session as ServerHttp2Session)) return
+    sessions.add(session as ServerHttp2Session)
+    if (isMarked(session, ours)) stand(session as ServerHttp2Session)
+  }
+
+  /** Stands between a session and grpc-js. */
+  function stand(session: ServerHttp2Session): void {
+    const others = session.listeners('stream') as StreamListener[]
+    session.removeAllListeners('stream')
+    session.on('stream', (...told: Parameters<StreamListener>) => {
+      const [stream, headers] = told
+      if (headers[':path'] === timed) {
+        calls.set(stream, clock.ticks())
+        stream.once('close', () => calls.delete(stream))
+        if (take(stream, headers)) return
+      }
+      for (const other of others) Reflect.apply(other, session, told)
+    })
   }
 
   subscribe('http2.server.stream.start', began)
   return {
     admit(connection) {
       connections.add(connection)
+      Object.assign(connection, { [ours]: true })
       connection.once('close', () => connections.delete(connection))
       connection.on('error', () => undefined) // a peer that goes away is no event: its calls end with it
     },
@@ -60,4 +81,12 @@ export function createConnections(clock: Clock, timed: string): Connections {
     },
     close: () => void unsubscribe('http2.server.stream.start', began),
   }
+}
+
+type StreamListener = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, ...more: unknown[]) => void
+
+/** A session shows a proxy that only gives properties; a connection that is no socket of the system is behind another, its `stream`. */
+function isMarked({ socket }: Http2Session, mark: symbol): boolean {
+  const behind: unknown = Reflect.get(socket, 'stream')
+  return Reflect.get(socket, mark) === true || (behind instanceof Duplex && Reflect.get(behind, mark) === true)
 }

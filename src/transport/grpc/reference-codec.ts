@@ -52,6 +52,7 @@ export const referenceCodec: Codec = {
     }
   },
   write: (decision: Decision): Buffer => encoded(decision, responseSerialize),
+  direct: false,
 }
 
 function asked({ attributes }: WireCheck, { envoyGatewayMetadata }: IdentityTrust): AuthRequest {

@@ -16,6 +16,8 @@ import type { Endpoint } from './listener.ts'
 import { createConnections } from './connections.ts'
 import { authorizationService } from './service-names.ts'
 import type { TlsFiles } from './tls.ts'
+import { isUsual, serveUnary } from './unary-call.ts'
+import type { AnswerMessage } from './unary-call.ts'
 
 /** Bounds of the listener, each far above what a gateway needs. */
 export interface GrpcLimits {
@@ -75,11 +77,17 @@ export async function createGrpcServer(options: GrpcServerOptions): Promise<Grpc
   const codec = await codecOf(options.codec ?? 'lean')
   const server = new Server(channelOptions(limits))
   const health = createHealth(engine.ready)
-  server.addService({ Check: rawCheck }, { Check: checkHandler(options, codec) })
+  const answer = answersTo(options, codec)
+  server.addService({ Check: rawCheck }, { Check: checkHandler(answer) })
   server.addService(healthMethods, { ...health.handlers })
   if (options.reflection) await addReflection(server)
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure()) // TLS ended at the listener
-  const connections = createConnections(clock, rawCheck.path)
+  const method = { answer, messageBytes: limits.messageBytes }
+  const connections = createConnections(clock, rawCheck.path, (stream, headers) => {
+    const taken = codec.direct && isUsual(headers)
+    if (taken) serveUnary(stream, headers, method)
+    return taken
+  })
   const listener = await openListener({
     ...options,
     maxConnections: limits.connections,
@@ -136,23 +144,34 @@ async function addReflection(server: Server): Promise<void> {
   new ReflectionService(definitions).addToServer(server)
 }
 
+/** Bytes of a check in, bytes of an answer out, whatever happens in between. */
+function answersTo(
+  { engine, identity, budgetMillis = 150, marginMillis = 10 }: GrpcServerOptions,
+  codec: Codec,
+): AnswerMessage {
+  const broken = (cause: unknown): Decision => deny('internal', { cause })
+  return (message, deadline, caller) => {
+    try {
+      // By the system's clock, because that is what the deadline was reckoned by.
+      const millis = Math.min(deadline - Date.now(), budgetMillis) - marginMillis
+      const decision = engine.answer(codec.read(message, identity), { millis, caller })
+      return decision instanceof Promise ? decision.catch(broken).then(codec.write) : codec.write(decision)
+    } catch (cause) {
+      return codec.write(broken(cause))
+    }
+  }
+}
+
 type CheckCall = ServerUnaryCall<Buffer, Buffer>
 
-function checkHandler({ engine, identity, budgetMillis = 150, marginMillis = 10 }: GrpcServerOptions, codec: Codec) {
-  function answer(call: CheckCall): Decision | Promise<Decision> {
-    const millis = Math.min(remaining(call), budgetMillis) - marginMillis
-    return engine.answer(codec.read(call.request, identity), { millis, caller: () => cancellation(call) })
-  }
-  const broken = (cause: unknown): Decision => deny('internal', { cause })
+/** For calls that grpc-js serves. */
+function checkHandler(answer: AnswerMessage) {
   return (call: CheckCall, reply: sendUnaryData<Buffer>): void => {
-    const send = (decision: Decision): void => reply(null, codec.write(decision))
-    try {
-      const decision = answer(call)
-      if (decision instanceof Promise) void decision.catch(broken).then(send)
-      else send(decision)
-    } catch (cause) {
-      send(broken(cause))
-    }
+    const deadline = call.getDeadline()
+    const millis = typeof deadline === 'number' ? deadline : deadline.getTime()
+    const answered = answer(call.request, millis, () => cancellation(call))
+    if (answered instanceof Promise) void answered.then((late) => reply(null, late))
+    else reply(null, answered)
   }
 }
 
@@ -161,10 +180,4 @@ function cancellation(call: CheckCall): AbortSignal {
   const cancelled = new AbortController()
   call.once('cancelled', () => cancelled.abort())
   return cancelled.signal
-}
-
-/** Milliseconds until the caller's `grpc-timeout`. By the system's clock, because grpc-js reckons the deadline by it. */
-function remaining(call: CheckCall): number {
-  const deadline = call.getDeadline()
-  return (typeof deadline === 'number' ? deadline : deadline.getTime()) - Date.now()
 }

@@ -1,5 +1,7 @@
+import { once } from 'node:events'
 import { mkdtemp, rename, symlink, writeFile } from 'node:fs/promises'
 import { connect as connectHttp2 } from 'node:http2'
+import type { IncomingHttpHeaders } from 'node:http2'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -64,6 +66,20 @@ describe.skipIf(opensslMissing && process.env['CI'] === undefined)(
       })
     const serial = async (port: number): Promise<string> =>
       (await handshake(port, {})).getPeerCertificate().serialNumber
+
+    it('serves usual calls itself over TLS, too', async () => {
+      const { target } = await secured(false)
+      const session = connectHttp2(`https://localhost:${target.split(':')[1] ?? ''}`, { ca: ours.ca })
+      ends.push(() => session.destroy())
+      const message = encode(attributes())
+      const prefix = Buffer.from([0, 0, 0, message.length >> 8, message.length & 255])
+      const path = '/envoy.service.auth.v3.Authorization/Check'
+      const stream = session.request({ ':method': 'POST', ':path': path, 'content-type': 'application/grpc' })
+      stream.resume().end(Buffer.concat([prefix, message]))
+      const [head] = (await once(stream, 'response')) as [IncomingHttpHeaders]
+      expect(head[':status']).toBe(200)
+      expect(head['grpc-accept-encoding']).toBeUndefined() // which grpc-js would tell
+    })
 
     it('DEP-16 answers over TLS, and nothing in the clear', async () => {
       const { target } = await secured(false)
