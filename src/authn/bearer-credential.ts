@@ -125,7 +125,11 @@ function schemed(value: string, scheme: string): Presented {
 
 const single = (text: string): Presented => (/^[\x21-\x7e]+$/.test(text) ? { kind: 'credential', text } : malformed)
 
-const trimmed = (value: string): string => value.replace(/^[ \t]+|[ \t]+$/g, '')
+/** Without the white space around it (RFC 9110 §5.5); nearly no value has any. */
+const trimmed = (value: string): string =>
+  isBlank(value[0]) || isBlank(value.at(-1)) ? value.replace(/^[ \t]+|[ \t]+$/g, '') : value
+
+const isBlank = (char: string | undefined): boolean => char === ' ' || char === '\t'
 
 function cookiePlace(name: string): Place {
   const values = ({ headers }: AuthRequest): readonly string[] => {

@@ -5,10 +5,10 @@ import type { RouteKey } from '../model/route.ts'
 import { parseTarget } from '../model/target.ts'
 import { carriesOurs } from './gateway-api.ts'
 import type { ExternalAuth, OurService } from './gateway-api.ts'
-import { hostMatches, intersectHostname } from './hostname.ts'
+import { hostMatches, intersectHostname, nearness } from './hostname.ts'
 import { entries, pathTest } from './match-entry.ts'
 import type { Entry, Fit, Matched } from './match-entry.ts'
-import { byPrecedence, unsettled } from './matching.ts'
+import { byPrecedence, unsettled } from './match-precedence.ts'
 import type { Site } from './rule-book.ts'
 import type { Rule } from './snapshot.ts'
 
@@ -145,17 +145,11 @@ function claimsOf({ via, tail, site, matches }: Carrier, request: AuthRequest): 
 }
 
 function claims(matches: readonly Prepared[], { hostnames }: Rule, request: AuthRequest): readonly Claim[] {
-  const host = Math.max(...hostnames.map((pattern) => nearness(pattern, request.host)))
+  const host = Math.max(...hostnames.map((pattern) => (hostMatches(pattern, request.host) ? nearness(pattern) : -1)))
   if (host < 0) return []
   return matches
     .map((one) => ({ entry: one.entry, fits: fitOf(one, request), host }))
     .filter(({ fits }) => fits !== 'no')
-}
-
-/** The more of the host a pattern names, the nearer it is; an exact one is nearest of all. */
-function nearness(pattern: string, host: string): number {
-  if (!hostMatches(pattern, host)) return -1
-  return pattern.startsWith('*.') ? pattern.length : pattern.length * 1000
 }
 
 function fitOf({ path: test, entry }: Prepared, request: AuthRequest): Fit {

@@ -1,20 +1,12 @@
 import { z } from 'zod'
 import { ok, failed } from '../model/result.ts'
 import type { Result } from '../model/result.ts'
-import { gatewayGroup } from './document.ts'
 import type { Manifest } from './manifest.ts'
 import { parse } from './parse.ts'
+import { acceptance, parentRef, showParent } from './route-status.ts'
+import type { ParentRef, RouteStatus } from './route-status.ts'
 
 /* The few fields of Gateway API objects that decisions depend on; everything else in them is the gateway's business. */
-
-const parentRef = z.looseObject({
-  group: z.string().default(gatewayGroup),
-  kind: z.string().default('Gateway'),
-  namespace: z.string().optional(),
-  name: z.string(),
-  sectionName: z.string().optional(),
-  port: z.number().int().optional(),
-})
 
 const valueMatch = z.looseObject({
   type: z.enum(['Exact', 'RegularExpression']).default('Exact'),
@@ -76,17 +68,7 @@ const httpRoute = z.looseObject({
   }),
 })
 
-const parentStatus = z.looseObject({
-  parentRef: parentRef.optional().catch(undefined),
-  controllerName: z.string(),
-  conditions: z.array(z.looseObject({ type: z.string(), status: z.string() })).default([]),
-})
-
-// A status is another's to write: one of a strange shape tells nothing, and spoils nothing.
-const routeStatus = z.looseObject({ status: z.looseObject({ parents: z.array(parentStatus) }) })
-
 export type HttpRouteMatch = z.output<typeof match>
-export type ParentRef = z.output<typeof parentRef>
 
 /** The ExternalAuth filter of a rule (GEP-1494), as far as it tells how the rule's checks look. */
 export interface ExternalAuth {
@@ -116,7 +98,7 @@ export interface HttpRouteRule {
 }
 
 /** An HTTPRoute, reduced. */
-export interface HttpRoute {
+export interface HttpRoute extends RouteStatus {
   readonly manifest: Manifest
   /** Milliseconds since the epoch, where the object says. */
   readonly created: number | undefined
@@ -125,10 +107,6 @@ export interface HttpRoute {
   /** It takes default Gateways besides those it names (GEP-3793). */
   readonly defaultGateways: boolean
   readonly rules: readonly HttpRouteRule[]
-  /** Names of the controllers that accepted the route. */
-  readonly acceptedBy: ReadonlySet<string>
-  /** What it was accepted at: `Gateway namespace/name`. */
-  readonly acceptedAt: ReadonlySet<string>
   /** What it names as its parents, or was accepted at, in the same form. */
   readonly parents: ReadonlySet<string>
 }
@@ -141,7 +119,7 @@ export function parseHttpRoute(manifest: Manifest): Result<HttpRoute> {
   if (!read.ok) return failed(read.findings)
   const { metadata, spec } = read.value
   const accepted = acceptance(manifest)
-  const named = spec.parentRefs.map((ref) => parentOf(ref, manifest))
+  const named = spec.parentRefs.map((ref) => showParent(ref, manifest))
   return ok({
     manifest,
     created: timestamp(metadata.creationTimestamp),
@@ -157,19 +135,6 @@ export function parseHttpRoute(manifest: Manifest): Result<HttpRoute> {
     ...accepted,
     parents: new Set([...named, ...accepted.acceptedAt]),
   })
-}
-
-const parentOf = ({ kind, namespace, name }: ParentRef, manifest: Manifest): string =>
-  `${kind} ${namespace ?? manifest.namespace}/${name}`
-
-function acceptance(manifest: Manifest): Pick<HttpRoute, 'acceptedBy' | 'acceptedAt'> {
-  const read = routeStatus.safeParse(manifest.object)
-  const parents = read.success ? read.data.status.parents : []
-  const accepted = parents.filter(({ conditions }) =>
-    conditions.some(({ type, status }) => type === 'Accepted' && status === 'True'),
-  )
-  const at = accepted.flatMap(({ parentRef: ref }) => (ref === undefined ? [] : parentOf(ref, manifest)))
-  return { acceptedBy: new Set(accepted.map(({ controllerName }) => controllerName)), acceptedAt: new Set(at) }
 }
 
 function externalAuth(filters: readonly z.output<typeof filter>[]): ExternalAuth | undefined {

@@ -14,12 +14,18 @@ const listeners = z
       hostname: z.string().default(''),
       port: z.number().int(),
       protocol: z.string(),
+      allowedRoutes: z
+        .looseObject({
+          namespaces: z.looseObject({ from: z.string().default('Same'), selector: z.unknown().optional() }).optional(),
+        })
+        .optional(),
     }),
   )
   .default([])
 
 const gateway = z.looseObject({
   spec: z.looseObject({
+    defaultScope: z.string().optional(),
     listeners,
     allowedListeners: z
       .looseObject({ namespaces: z.looseObject({ from: z.string().default('None') }).optional() })
@@ -44,6 +50,8 @@ export interface Listener {
   /** Lower case; empty for any. */
   readonly hostname: string
   readonly port: number
+  /** `allowedRoutes`: `All`, `Same`, `None` or `Selector` and the selector. */
+  readonly routesFrom: string
 }
 
 /** A Gateway, reduced. */
@@ -52,6 +60,8 @@ export interface Gateway {
   readonly listeners: readonly Listener[]
   /** `allowedListeners`: whose ListenerSets it takes; `None` where it does not say. */
   readonly takes: string
+  /** `defaultScope: All`: routes may come to it without naming it (GEP-3793). */
+  readonly byDefault: boolean
 }
 
 /** A ListenerSet, reduced. */
@@ -70,6 +80,7 @@ export function parseGateway(manifest: Manifest): Result<Gateway> {
     manifest,
     listeners: spec.listeners.map(reduced),
     takes: spec.allowedListeners?.namespaces?.from ?? 'None',
+    byDefault: spec.defaultScope === 'All',
   })
 }
 
@@ -82,11 +93,28 @@ export function parseListenerSet(manifest: Manifest): Result<ListenerSet> {
   return ok({ manifest, listeners: spec.listeners.map(reduced), gateway })
 }
 
-const reduced = ({ name, hostname, port }: z.output<typeof listeners>[number]): Listener => ({
+const reduced = ({
   name,
-  hostname: hostname.toLowerCase(),
+  hostname,
   port,
-})
+  allowedRoutes,
+}: z.output<typeof listeners>[number]): Listener => {
+  const { from, selector } = allowedRoutes?.namespaces ?? { from: 'Same' }
+  return {
+    name,
+    hostname: hostname.toLowerCase(),
+    port,
+    routesFrom: from === 'Selector' ? `Selector ${JSON.stringify(selector)}` : from,
+  }
+}
+
+/** Whether a listener takes routes of a namespace; whom a selector means, only the gateway knows. */
+export function takesFrom({ routesFrom }: Listener, { manifest }: Gateway | ListenerSet, namespace: string): Taking {
+  if (routesFrom.startsWith('Selector ')) return 'unknown'
+  return routesFrom === 'All' || (routesFrom === 'Same' && manifest.namespace === namespace) ? 'yes' : 'no'
+}
+
+export type Taking = 'yes' | 'no' | 'unknown'
 
 /** True where a Gateway serves the listeners of a set. What a selector says only the gateway knows: it is believed to agree. */
 export function admitsSet({ manifest, takes }: Gateway, set: ListenerSet): boolean {

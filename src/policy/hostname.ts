@@ -17,3 +17,7 @@ export function intersectHostname(one: string, other: string): string | undefine
   if (hostMatches(other, one.startsWith('*.') ? `x${one.slice(1)}` : one)) return one
   return undefined
 }
+
+/** The more of a host a pattern that matches it names, the nearer it is; an exact one is nearest of all. */
+export const nearness = (pattern: string): number =>
+  pattern.startsWith('*.') ? pattern.length : pattern.length * 1000

@@ -1,12 +1,14 @@
 import { unnamedRule } from '../model/route.ts'
 import type { RouteKey } from '../model/route.ts'
 import type { PolicyCandidate } from './candidate.ts'
-import { gatewayGroup } from './document.ts'
-import { admitsSet } from './gateway.ts'
-import type { Gateway, Listener, ListenerSet } from './gateway.ts'
-import type { HttpRoute, HttpRouteRule, ParentRef } from './gateway-api.ts'
+import { arenasOf } from './arenas.ts'
+import type { Arenas } from './arenas.ts'
+import type { Gateway, ListenerSet } from './gateway.ts'
+import type { HttpRoute, HttpRouteRule } from './gateway-api.ts'
 import { intersectHostname } from './hostname.ts'
 import type { Manifest } from './manifest.ts'
+import { parentsOf } from './parents.ts'
+import type { Holders, Parent } from './parents.ts'
 import { levels } from './precedence.ts'
 import type { Attachment } from './precedence.ts'
 
@@ -19,14 +21,14 @@ export interface RuleSite {
   readonly duplicate: boolean
   /** Effective hosts: the route's within its listeners'; `['']` for any, empty where they never meet. */
   readonly hostnames: readonly string[]
+  /** Where it competes with the rules of other routes, by host; only a cluster's statuses tell. */
+  readonly arenas: ReadonlyMap<string, Arenas>
   readonly attachments: readonly Attachment[]
 }
 
 /** What gateways, routes and policies are known, found by name. */
-export interface Topology {
+export interface Topology extends Holders {
   readonly routes: ReadonlyMap<string, HttpRoute>
-  readonly gateways: ReadonlyMap<string, Gateway>
-  readonly listenerSets: ReadonlyMap<string, ListenerSet>
   /** Policies by each target: `HTTPRoute namespace/name` or `Gateway namespace/name`; `* namespace` for unreadable targets. */
   readonly claims: ReadonlyMap<string, readonly PolicyCandidate[]>
 }
@@ -53,18 +55,8 @@ export function topologyOf(
   }
   const named = <T extends { readonly manifest: Manifest }>(all: readonly T[]): ReadonlyMap<string, T> =>
     new Map(all.map((one) => [nameOf(one), one]))
-  return { routes: named(routes), gateways: named(gateways), listenerSets: named(listenerSets), claims }
-}
-
-/** Something that a route attaches to. */
-interface Parent {
-  readonly ref: ParentRef
-  /** `namespace/name` of the Gateway that it leads to, known or not; undefined where it leads to none. */
-  readonly gateway: string | undefined
-  /** The listeners that it leads to; undefined where they are not known, so that any host may come that way. */
-  readonly listeners: readonly Listener[] | undefined
-  /** The set that the listeners are of; undefined for the Gateway's own, the only ones that a policy can name. */
-  readonly set: ListenerSet | undefined
+  const defaults = gateways.filter(({ byDefault }) => byDefault)
+  return { routes: named(routes), gateways: named(gateways), listenerSets: named(listenerSets), defaults, claims }
 }
 
 type Basis = Gateway | ListenerSet | undefined
@@ -94,40 +86,20 @@ export function sitesOf(route: HttpRoute, { candidates }: Surroundings, topology
   const { namespace, name } = route.manifest
   const parents = parentsOf(route, topology)
   const hostnames = effectiveHostnames(route, parents)
+  const arenas = arenasOf(route, parents, topology)
   return [...Map.groupBy(route.rules, (rule) => rule.name ?? unnamedRule)].map(([rule, rules]) => {
     const key = { namespace, route: name, rule }
     const duplicate = rule !== unnamedRule && rules.length > 1
     const attachments = candidates.flatMap((candidate) => attach(candidate, route, key, parents))
-    return { key, route, rules, duplicate, hostnames, attachments }
+    return { key, route, rules, duplicate, hostnames, arenas, attachments }
   })
 }
-
-function parentsOf(route: HttpRoute, { gateways, listenerSets }: Topology): readonly Parent[] {
-  return route.parentRefs.map((ref) => {
-    const id = `${ref.namespace ?? route.manifest.namespace}/${ref.name}`
-    const kind = ref.group === gatewayGroup ? ref.kind : ''
-    if (kind === 'Gateway') {
-      return { ref, gateway: id, listeners: listenersOf(ref, gateways.get(id)), set: undefined }
-    }
-    const set = kind === 'ListenerSet' ? listenerSets.get(id) : undefined
-    const gateway = gateways.get(set?.gateway ?? '')
-    const served = set === undefined || gateway === undefined || admitsSet(gateway, set)
-    return served
-      ? { ref, gateway: set?.gateway, listeners: listenersOf(ref, set), set }
-      : { ref, gateway: undefined, listeners: [], set }
-  })
-}
-
-const listenersOf = (ref: ParentRef, holder: Gateway | ListenerSet | undefined): readonly Listener[] | undefined =>
-  holder?.listeners.filter(
-    ({ name, port }) =>
-      (ref.sectionName === undefined || ref.sectionName === name) && (ref.port === undefined || ref.port === port),
-  )
 
 function effectiveHostnames({ hostnames, defaultGateways }: HttpRoute, parents: readonly Parent[]): readonly string[] {
   const wanted = hostnames.length === 0 ? [''] : hostnames
-  // Which Gateways are the default ones for it, only its status tells; Services in a mesh have no listeners.
-  const unknown = defaultGateways || parents.length === 0 || parents.some(({ listeners }) => listeners === undefined)
+  // Default Gateways may be served beside what is known here; Services in a mesh have no listeners.
+  const elsewhere = defaultGateways && !parents.some(({ implied }) => implied)
+  const unknown = elsewhere || parents.length === 0 || parents.some(({ listeners }) => listeners === undefined)
   if (unknown) return wanted
   const offered = parents.flatMap(({ listeners = [] }) => listeners).map(({ hostname }) => hostname)
   return [...new Set(wanted.flatMap((one) => offered.flatMap((other) => intersectHostname(one, other) ?? [])))]
@@ -197,5 +169,6 @@ function keyOnlySite(claims: readonly RouteClaim[], rule: string): RuleSite {
     }
   }
   const key = { namespace, route, rule }
-  return { key, route: undefined, rules: [], duplicate: false, hostnames: [''], attachments: [...attachments.values()] }
+  const known = { route: undefined, rules: [], duplicate: false, hostnames: [''], arenas: new Map() }
+  return { key, ...known, attachments: [...attachments.values()] }
 }

@@ -93,6 +93,8 @@ function fail(stream: ServerHttp2Stream, code: number, details: string): void {
 function cancellation(stream: ServerHttp2Stream): AbortSignal {
   if (stream.destroyed) return AbortSignal.abort()
   const cancelled = new AbortController()
-  stream.once('close', () => cancelled.abort())
+  stream.once('close', () => {
+    if (!stream.headersSent) cancelled.abort() // gone before the answer
+  })
   return cancelled.signal
 }
