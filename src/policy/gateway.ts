@@ -93,12 +93,7 @@ export function parseListenerSet(manifest: Manifest): Result<ListenerSet> {
   return ok({ manifest, listeners: spec.listeners.map(reduced), gateway })
 }
 
-const reduced = ({
-  name,
-  hostname,
-  port,
-  allowedRoutes,
-}: z.output<typeof listeners>[number]): Listener => {
+const reduced = ({ name, hostname, port, allowedRoutes }: z.output<typeof listeners>[number]): Listener => {
   const { from, selector } = allowedRoutes?.namespaces ?? { from: 'Same' }
   return {
     name,

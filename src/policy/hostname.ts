@@ -19,5 +19,4 @@ export function intersectHostname(one: string, other: string): string | undefine
 }
 
 /** The more of a host a pattern that matches it names, the nearer it is; an exact one is nearest of all. */
-export const nearness = (pattern: string): number =>
-  pattern.startsWith('*.') ? pattern.length : pattern.length * 1000
+export const nearness = (pattern: string): number => (pattern.startsWith('*.') ? pattern.length : pattern.length * 1000)
