@@ -2,6 +2,7 @@ import { constants, openSync } from 'node:fs'
 import { pino } from 'pino'
 import type { KeyedDigest } from './authn/keyed-digest.ts'
 import type { DecisionRecord } from './engine/engine.ts'
+import type { Identity } from './model/identity.ts'
 import { requestIdOf, traceparentOf } from './model/request.ts'
 import type { Telemetry } from './model/telemetry.ts'
 
@@ -87,7 +88,9 @@ export function line(record: DecisionRecord, digest: KeyedDigest): Readonly<Reco
     rule: record.rule,
     via: request.via,
     authentication: record.method,
+    issuer: denied ? undefined : decision.identity.issuer,
     subject: record.subject === undefined ? undefined : digest('subject', record.subject).slice(0, 16),
+    credential: denied ? undefined : reference(decision.identity, digest),
     method: short(request.method, 32),
     host: short(request.host, 255),
     source: request.source,
@@ -98,6 +101,12 @@ export function line(record: DecisionRecord, digest: KeyedDigest): Readonly<Reco
     generation: record.generation,
     cause: denied ? causeName(decision.cause) : undefined,
   }
+}
+
+/** Which token it was, for those that have an id of their own (RFC 7519 §4.1.7). */
+function reference({ claims, issuer = '' }: Identity, digest: KeyedDigest): string | undefined {
+  const { jti } = claims
+  return typeof jti === 'string' ? digest('jti', issuer, jti).slice(0, 16) : undefined
 }
 
 const short = (text: string, most: number): string => (text.length > most ? `${text.slice(0, most)}…` : text)

@@ -7,7 +7,7 @@ import { createKeyedDigest } from '../src/authn/keyed-digest.ts'
 import type { DecisionRecord } from '../src/engine/engine.ts'
 import { createDecisionLog, line } from '../src/log.ts'
 import { createMetrics } from '../src/metrics.ts'
-import { deny } from '../src/model/decision.ts'
+import { allow, deny } from '../src/model/decision.ts'
 import { silent } from '../src/model/telemetry.ts'
 import { request } from './support/make.ts'
 import type { RequestGiven } from './support/make.ts'
@@ -58,6 +58,21 @@ describe('a decision line', () => {
     expect(one['subject']).toBe(line(record(), digest)['subject'])
     expect(one['subject']).not.toBe(line(record(), createKeyedDigest())['subject'])
     expect(JSON.stringify(one)).not.toContain('"ada"')
+  })
+  it('OBS-10 tells the issuer, and the token by a keyed hash of its id', () => {
+    const identity = {
+      subject: 'ada',
+      method: 'corp',
+      issuer: 'https://idp.example.com',
+      claims: { jti: 'token-id' },
+      scopes: [],
+      groups: [],
+    }
+    const decision = allow({ identity, set: [], remove: [], copiesLength: false, shadowed: undefined })
+    const told = line({ ...record(), decision }, digest)
+    expect(told).toMatchObject({ decision: 'allow', issuer: 'https://idp.example.com' })
+    expect(told['credential']).toMatch(/^[\w-]{16}$/)
+    expect(JSON.stringify(told)).not.toContain('token-id')
   })
   it('E10 repeats no credential, cookie, query or cause', () => {
     const headers = { authorization: 'Bearer canary-token', cookie: 'session=canary-cookie', 'x-api-key': 'canary-key' }

@@ -125,7 +125,7 @@ function schemed(value: string, scheme: string): Presented {
 
 const single = (text: string): Presented => (/^[\x21-\x7e]+$/.test(text) ? { kind: 'credential', text } : malformed)
 
-/** Without the white space around it (RFC 9110 §5.5); nearly no value has any. */
+/** Without the white space around it (RFC 9110 §5.5), which few values have. */
 const trimmed = (value: string): string =>
   isBlank(value[0]) || isBlank(value.at(-1)) ? value.replace(/^[ \t]+|[ \t]+$/g, '') : value
 

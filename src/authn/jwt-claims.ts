@@ -36,6 +36,7 @@ export function claimsFit({ header, claims }: Judged, rules: ClaimRules): boolea
     typeFits(header.typ, claims, rules.profile) &&
     forUs(claims['aud'], rules.audiences) &&
     subjectFits(claims['sub']) &&
+    claims['cnf'] === undefined && // RFC 9449 §7.1, RFC 8705 §3: bound to a key, so it is no bearer token
     (rules.profile !== 'AccessToken' || ['iat', 'jti', 'client_id'].every((name) => claims[name] !== undefined)) &&
     ['jti', 'client_id'].every((name) => claims[name] === undefined || isText(claims[name]))
   )

@@ -51,6 +51,9 @@ function authenticator(block: JwtBlock, source: KeySource, { name, services }: M
   }
 }
 
+/** Verifications of a policy's method under way at once; a core does some ten thousand a second. */
+const mostUnderWay = 512
+
 type TokenJudge = (text: string, signal: AbortSignal) => Outcome | Promise<Outcome>
 
 /** At once for tokens that were verified before and for those that need no key to be refused; else after the signature. */
@@ -62,6 +65,7 @@ function tokenJudge(
 ): TokenJudge {
   const rules = { ...block, maxAgeSeconds: block.maxAgeSeconds }
   const places = { scopes: block.scopesClaim, groups: block.groupsClaim }
+  let underWay = 0
 
   /** What is wrong with a token as such: asked of every token at every use, whatever a cache says of its signature. */
   const refusal = (token: Pick<JwtToken, 'header' | 'claims'>): Outcome | SignatureAlgorithm => {
@@ -85,6 +89,17 @@ function tokenJudge(
     if ('kind' in identity) return identity
     const late = timeFault(token.claims, rules, clock.now())
     return late === undefined ? authenticated(identity, cache) : rejected(late)
+  }
+
+  /** Forged tokens cost their sender nothing: past a few hundred at once the others would wait for them. */
+  async function verifyInTurn(...asked: Parameters<typeof verify>): Promise<Outcome> {
+    if (underWay >= mostUnderWay) return unavailable('overloaded')
+    underWay += 1
+    try {
+      return await verify(...asked)
+    } finally {
+      underWay -= 1
+    }
   }
 
   async function verify(
@@ -121,6 +136,6 @@ function tokenJudge(
     const token = readJwt(text)
     if (token === undefined) return rejected('malformed-credential')
     const verdict = refusal(token)
-    return typeof verdict === 'string' ? verify(token, verdict, id, signal) : verdict
+    return typeof verdict === 'string' ? verifyInTurn(token, verdict, id, signal) : verdict
   }
 }

@@ -52,10 +52,13 @@ export function createEngine({ snapshot, clock, record }: EngineParts): Engine {
     const started = clock.ticks()
     const world = snapshot()
     const resolution = resolve(world, request)
-    const told = (verdict: Verdict): Decision => {
-      const { decision, method, cache, subject } = verdict
+    const told = (made: Verdict): Decision => {
       const { rule } = resolution
-      const micros = Math.round((clock.ticks() - started) * 1000)
+      const millis = clock.ticks() - started
+      // Work that never waits is not cut off: by now the caller may have decided without us.
+      const late = millis > budget.millis && made.decision.kind === 'allow' && rule !== undefined
+      const { decision, method, cache, subject } = late ? unfinished(rule, request, 'timeout') : made
+      const micros = Math.round(millis * 1000)
       const generation = world?.generation ?? 0
       record({
         request,

@@ -22,6 +22,7 @@ export type PathAmbiguity =
   | 'backslash'
   | 'double-encoding'
   | 'parameter'
+  | 'encoded-letter'
   | 'bad-utf8'
 
 /** No longer target is looked at. Envoy refuses 96 kB of headers by itself. */
@@ -61,6 +62,8 @@ const ambiguities: readonly (readonly [PathAmbiguity, (path: string, lower: stri
   ['empty-segment', (path) => path.includes('//')],
   ['dot-segment', (_, lower) => lower.replaceAll('%2e', '.').replaceAll('%3b', ';').split('/').some(isDots)],
   ['parameter', (path, lower) => path.includes(';') || lower.includes('%3b')],
+  // RFC 3986 §2.3: equal to the character itself, which no client escapes, and which only some servers take it for.
+  ['encoded-letter', (_, lower) => /%(?:2[de]|3\d|[46][1-9a-f]|[57][0-9a]|5f|7e)/.test(lower)],
   ['bad-utf8', (path) => !validUtf8(path)],
 ]
 

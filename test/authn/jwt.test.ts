@@ -402,6 +402,10 @@ describe('claims', () => {
     ['nbf as text', { nbf: String(now) }, 'bad-credential'],
     ['iat as text', { iat: String(now) }, 'bad-credential'],
     ['jti as number', { jti: 1 }, 'bad-credential'],
+    ['DPP-01 bound to a DPoP key, sent as a bearer token', { cnf: { jkt: 'a' } }, 'bad-credential'],
+    ['MTL-01 bound to a certificate', { cnf: { 'x5t#S256': 'a' } }, 'bad-credential'],
+    ['cnf that binds to nothing', { cnf: {} }, 'bad-credential'],
+    ['cnf null', { cnf: null }, 'bad-credential'],
   ])('%s', async (_name, claims, expected) => {
     expect(await judged(claims)).toBe(expected)
   })
@@ -515,6 +519,15 @@ describe('caches', () => {
       'bad-credential',
     ])
   })
+})
+
+it('DOS-21 has a few hundred verifications under way at most, and takes more when they are done', async () => {
+  const sharp = bench.authenticator(block, data)
+  const forged = rawToken(head, good, testKey('k1').key)
+  const all = await Promise.all(Array.from({ length: 600 }, () => verdict(sharp, bearer(forged))))
+  expect(all.filter((one) => one === 'bad-credential')).toHaveLength(512)
+  expect(all.filter((one) => one === 'overloaded')).toHaveLength(88)
+  expect(await verdict(sharp, bearer(token({ jti: 'afterwards' })))).toBe('ok')
 })
 
 describe('JWT-34 tokens without kid', () => {

@@ -63,6 +63,10 @@ describe('which rule', () => {
   })
 })
 
+const busy = (millis: number): void => {
+  for (const end = performance.now() + millis; performance.now() < end;);
+}
+
 describe('in time', () => {
   it('CTR-07 refuses when the time runs out, and tells the work to stop', async () => {
     let stopped = false
@@ -81,6 +85,20 @@ describe('in time', () => {
     const made = await engine(snapshot({ rule: () => only })).answer(request(), { millis: 20 })
     expect(made).toMatchObject({ kind: 'deny', reason: 'timeout' })
     expect(stopped).toBe(true)
+  })
+  it.each([
+    ['a condition', { conditions: [() => (busy(40), { kind: 'true' } as const)] }],
+    ['a header', { headers: () => (busy(40), []) }],
+    [
+      'a method',
+      { authenticators: [authenticator(absent, { authenticate: () => (busy(40), authenticated(identity())) })] },
+    ],
+  ])('CTR-07 refuses when %s that never waited took too long', async (_, given) => {
+    const by = authenticator(authenticated(identity()))
+    const only = rule({ policy: policy({ authenticators: [by], ...given }) })
+    const asked = engine(snapshot({ rule: () => only }))
+    expect(await asked.answer(request(), { millis: 20 })).toMatchObject({ kind: 'deny', reason: 'timeout' })
+    expect(await asked.answer(request(), { millis: 2000 })).toMatchObject({ kind: 'allow' })
   })
   it('refuses at once where there is no time at all', async () => {
     expect(await engine(world(authenticated(identity()))).answer(request(), { millis: 0 })).toMatchObject({

@@ -250,7 +250,13 @@ await describeOnKubernetes('credentials of a cluster', () => {
     ['a URL by the group', { verb: 'get', path: '/counters/7' }, {}, 'allow', 'allow'],
     ['another URL', { verb: 'get', path: '/countersign' }, {}, 'condition-false', 'condition-false'],
     ['the URL', { verb: 'FromRequest', path: 'FromRequest' }, { target: '/counters/7?x=1' }, 'allow', 'allow'],
-    ['the URL, escaped', { verb: 'get', path: 'FromRequest' }, { target: '/%63ounters/7' }, 'allow', 'allow'],
+    [
+      'the URL, escaped',
+      { verb: 'get', path: 'FromRequest' },
+      { target: '/%63ounters/7' },
+      'ambiguous-target',
+      'ambiguous-target',
+    ],
     [
       'the URL, with another method',
       { verb: 'FromRequest', path: 'FromRequest' },

@@ -94,7 +94,9 @@ describe('NRM-20 path matching', () => {
     ['/public/../admin', 'ambiguous-target'],
     ['//admin', 'ambiguous-target'],
     ['/admin;x=1', 'ambiguous-target'],
-    ['/%61dmin', 'r/root'],
+    ['/%61dmin', 'ambiguous-target'],
+    ['/%7Eadmin', 'ambiguous-target'],
+    ['/a%40b', 'r/root'],
   ])('%s is %s', (target, expected) => {
     expect(chosen([route('r', rules)], { target })).toBe(expected)
   })

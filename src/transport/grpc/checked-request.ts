@@ -46,13 +46,11 @@ function partialBody(headers: HeaderMap): DenyReason | undefined {
 const bad: Claim = { kind: 'bad' }
 const nothing: HeaderMap = new Map()
 
+const without = (fault: DenyReason): AuthRequest =>
+  authRequest({ via: 'grpc', claim: bad, method: '', authority: '', target: '', headers: nothing, fault })
+
 /** Stands for bytes that are no check. */
-export const unreadable = authRequest({
-  via: 'grpc',
-  claim: bad,
-  method: '',
-  authority: '',
-  target: '',
-  headers: nothing,
-  fault: 'malformed-request',
-})
+export const unreadable = without('malformed-request')
+
+/** Stands for more bytes than a check may have. */
+export const oversized = without('too-large')

@@ -5,6 +5,7 @@ import type { Clock } from '../../model/clock.ts'
 import { deny } from '../../model/decision.ts'
 import type { Decision } from '../../model/decision.ts'
 import type { IdentityTrust } from './check-claim.ts'
+import { oversized } from './checked-request.ts'
 import { codecOf } from './codec.ts'
 import type { Codec, CodecName } from './codec.ts'
 import { drain } from './drain.ts'
@@ -36,7 +37,7 @@ export interface GrpcLimits {
 export const grpcLimits: GrpcLimits = {
   connections: 1_024,
   streamsPerConnection: 128,
-  messageBytes: 1_048_576,
+  messageBytes: 4_194_304, // what gRPC takes by default; Envoy can be told to send whole bodies along
   sessionMegabytes: 16,
   stalledMillis: 10_000,
   keepaliveMillis: 30_000,
@@ -82,7 +83,8 @@ export async function createGrpcServer(options: GrpcServerOptions): Promise<Grpc
   server.addService(healthMethods, { ...health.handlers })
   if (options.reflection) await addReflection(server)
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure()) // TLS ended at the listener
-  const method = { answer, messageBytes: limits.messageBytes }
+  const tooLarge = answersTo(options, { ...codec, read: () => oversized })
+  const method = { answer, messageBytes: limits.messageBytes, tooLarge }
   const connections = createConnections(clock, rawCheck.path, (stream, headers) => {
     const taken = codec.direct && isUsual(headers)
     if (taken) serveUnary(stream, headers, method)

@@ -13,6 +13,8 @@ export interface UnaryMethod {
   readonly answer: AnswerMessage
   /** Longest message. */
   readonly messageBytes: number
+  /** The answer to a longer one: an explicit refusal, because an error would be let through by `failure_mode_allow`. */
+  readonly tooLarge: AnswerMessage
 }
 
 /** True for calls that `serveUnary` can serve. */
@@ -33,7 +35,7 @@ function deadlineOf({ 'grpc-timeout': text }: IncomingHttpHeaders): number {
 }
 
 /** Codes of gRPC for what is no unary call; the same that grpc-js gives. */
-const status = { resourceExhausted: 8, unimplemented: 12, internal: 13 } as const
+const status = { unimplemented: 12, internal: 13 } as const
 
 /** Before every message: a flag for compression and the length. */
 const prefixBytes = 5
@@ -41,32 +43,42 @@ const prefixBytes = 5
 /** Reads the message and sends the answer. A call whose message is none ends with the status that grpc-js would give. */
 export function serveUnary(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, method: UnaryMethod): void {
   const deadline = deadlineOf(headers)
-  let body: Buffer | undefined
-  let over = false
+  const chunks: Buffer[] = []
+  let bytes = 0
   stream.on('error', ignore) // its close follows
   stream.on('data', (chunk: Buffer) => {
-    if (over) return
-    body = body === undefined ? chunk : Buffer.concat([body, chunk])
-    const length = body.length < prefixBytes ? 0 : body.readUInt32BE(1)
-    if (Math.max(length, body.length - prefixBytes) <= method.messageBytes) return
-    over = true
-    body = undefined
-    fail(stream, status.resourceExhausted, `Received message larger than max (${length} vs ${method.messageBytes})`)
+    bytes += chunk.length
+    if (bytes <= method.messageBytes + prefixBytes) chunks.push(chunk)
+    else if (chunks.length > 0) {
+      chunks.length = 0
+      reply(
+        stream,
+        method.tooLarge(nothing, deadline, () => cancellation(stream)),
+      )
+    }
   })
   stream.on('end', () => {
-    if (over) return
-    const message = body ?? nothing
-    if (message.length < prefixBytes || message.length - prefixBytes !== message.readUInt32BE(1)) {
+    if (bytes > method.messageBytes + prefixBytes) return
+    const [only] = chunks
+    const whole = only !== undefined && chunks.length === 1 ? only : Buffer.concat(chunks)
+    if (whole.length < prefixBytes || whole.length - prefixBytes !== whole.readUInt32BE(1)) {
       return fail(stream, status.unimplemented, 'A unary call has one message')
     }
-    if (message[0] !== 0) return fail(stream, status.internal, 'A compressed message, and no encoding')
-    const answer = method.answer(message.subarray(prefixBytes), deadline, () => cancellation(stream))
-    if (answer instanceof Promise) void answer.then((late) => send(stream, late))
-    else send(stream, answer)
+    if (whole[0] !== 0) return fail(stream, status.internal, 'A compressed message, and no encoding')
+    reply(
+      stream,
+      method.answer(whole.subarray(prefixBytes), deadline, () => cancellation(stream)),
+    )
   })
 }
 
 const nothing = Buffer.alloc(0)
+
+function reply(stream: ServerHttp2Stream, answer: Buffer | Promise<Buffer>): void {
+  if (answer instanceof Promise) void answer.then((late) => send(stream, late))
+  else send(stream, answer)
+}
+
 const ignore = (): void => undefined
 
 function send(stream: ServerHttp2Stream, message: Buffer): void {
