@@ -6,7 +6,19 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parseAllDocuments } from 'yaml'
 import { writtenAncestors } from '../../src/registration/written-ancestors.ts'
 import { valuesOf } from '../support/backend.ts'
-import { ada, credential, grant, labels, mark, policy, route, site, staff } from '../support/cluster-manifests.ts'
+import {
+  ada,
+  credential,
+  gatewayAt,
+  grant,
+  labels,
+  mark,
+  policy,
+  route,
+  site,
+  staff,
+} from '../support/cluster-manifests.ts'
+import type { RuleShape } from '../support/cluster-manifests.ts'
 import { clusterStage, describeCluster } from '../support/cluster-stage.ts'
 import type { ClusterStage } from '../support/cluster-stage.ts'
 import type { KubeObject } from '../support/kube-client.ts'
@@ -448,6 +460,67 @@ function suite(): void {
       await stage.gateway.caughtUp()
       expect((await stage.ask({ path: '/secure/open', host: 'wide.test' })).status).toBe(200)
       expect((await stage.ask({ path: '/secure', host: 'wide.test', headers: [mark] })).status).toBe(403)
+    })
+
+    describe('a stranger’s route for the same host, with a policy that lets everybody in', () => {
+      const trap = (parentRefs: readonly object[], hosts: string, rule: RuleShape) => {
+        const whole = route('mallory', 'trap', hosts, [rule])
+        return { ...whole, spec: { ...whole.spec, parentRefs } }
+      }
+      const none = [{ name: 'none', namespace: 'default' }]
+      const closed = [{ name: 'closed', namespace: 'default' }]
+      const ask = () => ({ port: stage.ports.matching })
+      let turn = 0
+
+      beforeAll(async () => {
+        const [, open] = gatewayAt(1)
+        // Nobody serves it, and it takes no routes of other namespaces.
+        const listeners = [{ name: 'http', protocol: 'HTTP', port: 8080 }]
+        await stage.api.apply(
+          ...site('mallory', stage.backend.port),
+          {
+            ...open,
+            metadata: { namespace: 'default', name: 'closed' },
+            spec: { gatewayClassName: 'nobody', listeners },
+          },
+          policy('mallory', 'trap', 'trap', undefined, { guest: { subject: 'anybody' } }),
+        )
+      })
+
+      it.each<readonly [string, readonly object[], string, () => RuleShape]>([
+        ['at a Gateway that does not exist', none, 'wide.test', () => ({ name: 'all', path: '/secure', ask: ask() })],
+        ['without parents', [], 'wide.test', () => ({ name: 'all', path: '/secure', ask: ask() })],
+        ['at a Gateway that refuses it', closed, 'wide.test', () => ({ name: 'all', path: '/secure', ask: ask() })],
+        ['for every path of a nearer host', none, 'deep.wild.test', () => ({ name: 'all', ask: ask() })],
+        ['without a filter', none, 'wide.test', () => ({ name: 'all', path: '/secure' })],
+      ])('takes none of its requests: %s', async (_, parents, host, rule) => {
+        await stage.api.apply(
+          route('rules', 'wild', '*.wild.test', [{ name: 'all', ask: ask() }]),
+          policy('rules', 'wild', 'wild', undefined, staff),
+          trap(parents, host, rule()),
+          // Whatever was written before this is known when this one answers.
+          route('rules', 'last', 'last.test', [{ name: 'all', path: `/${(turn += 1)}`, ask: ask() }]),
+          policy('rules', 'last', 'last', undefined, staff),
+        )
+        await stage.gateway.caughtUp()
+        await stage.becomes(200, { path: `/${turn}`, host: 'last.test', headers: [ada] })
+        await stage.becomes(200, { path: '/secure', host, headers: [ada] })
+        expect(await stage.judged({ path: '/secure', host, headers: [ada] })).toEqual([200, 'allow'])
+        expect(stage.gate.decisions.at(-1)?.rule).toMatch(/^rules\/(wide|wild)\/all$/)
+        expect(await stage.judged({ path: '/secure', host, headers: [mark] })).toEqual([403, 'no-credential'])
+      })
+
+      it('takes them where the gateway accepted it, as the gateway does', async () => {
+        const here = [{ name: 'your-gateway-here', namespace: 'default' }]
+        await stage.api.apply(trap(here, 'wide.test', { name: 'all', path: '/secure/trap', ask: ask() }))
+        await stage.gateway.caughtUp()
+        await stage.becomes(200, { path: '/secure/trap', host: 'wide.test' })
+        expect(stage.gate.decisions.at(-1)?.rule).toBe('mallory/trap/all')
+        expect(await stage.judged({ path: '/secure', host: 'wide.test', headers: [mark] })).toEqual([
+          403,
+          'no-credential',
+        ])
+      })
     })
 
     it(
