@@ -2,6 +2,7 @@ import { createKubeClient } from '../kubernetes/client.ts'
 import type { KubeClient } from '../kubernetes/client.ts'
 import { defaultKubeConfig } from '../kubernetes/kube-config.ts'
 import { createReviewServer } from '../kubernetes/reviews.ts'
+import { createSchemaReader } from '../kubernetes/schema-reader.ts'
 import type { ReviewServer } from '../model/reviews.ts'
 import type { Clock } from '../model/clock.ts'
 import type { Telemetry } from '../model/telemetry.ts'
@@ -30,12 +31,15 @@ export interface ClusterParts {
 /** Opens the cluster of the kubeconfig, or of the pod that this runs in. Nothing is called before the source starts. */
 export function openCluster(settings: Settings, { clock, telemetry, warn }: ClusterParts): Cluster {
   const client = createKubeClient({ load: defaultKubeConfig, ticks: clock.ticks })
+  const schemas = createSchemaReader({ load: defaultKubeConfig, ticks: clock.ticks })
   return {
     client,
-    source: createKubernetesSource({ client, clock, telemetry, namespaces: settings.namespaces, warn }),
+    source: createKubernetesSource({ client, schemas, clock, telemetry, namespaces: settings.namespaces, warn }),
     us: ourService(settings),
     reviewServer: createReviewServer(client, 'cluster'),
-    close: client.close,
+    close: async () => {
+      await Promise.all([client.close(), schemas.close()])
+    },
   }
 }
 

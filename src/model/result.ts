@@ -38,6 +38,7 @@ export const problemCodes = {
   'nothing-to-check': 'a policy or list that can never be satisfied',
   'no-cluster': 'a policy asks the Kubernetes API server, and there is none to ask',
   'missing-crd': 'a kind that the cluster does not know',
+  'missing-field': 'a field of the Gateway API that the cluster does not know',
   'missing-permission': 'a kind that the API server does not let Gatehouse read',
   'api-unreachable': 'the API server cannot be followed; what was read last stays in force',
   'filter-not-supported': 'a GatewayClass that does not list the ExternalAuth filter among its features',

@@ -1,4 +1,7 @@
 import type { KubeClient } from '../kubernetes/client.ts'
+import { createSchemaWatch } from '../kubernetes/schema-watch.ts'
+import type { SchemaPace } from '../kubernetes/schema-watch.ts'
+import type { SchemaReader } from '../kubernetes/schema-reader.ts'
 import { watchedKinds } from '../kubernetes/resources.ts'
 import type { WatchedKind } from '../kubernetes/resources.ts'
 import { Watch } from '../kubernetes/watch.ts'
@@ -6,11 +9,13 @@ import type { Pace } from '../kubernetes/watch-pace.ts'
 import type { Clock } from '../model/clock.ts'
 import type { Telemetry } from '../model/telemetry.ts'
 import type { Source, SourceState } from './source.ts'
-import { watchProblems } from './watch-problems.ts'
+import { missingFields, watchProblems } from './watch-problems.ts'
 
 export interface KubernetesSourceOptions {
   /** Closed by whoever made it, after the source. */
   readonly client: KubeClient
+  /** Closed likewise. Without it nobody looks whether the definitions have what we are built on. */
+  readonly schemas?: SchemaReader | undefined
   readonly clock: Clock
   readonly telemetry: Telemetry
   /** Only these; all of the cluster where nothing is said. */
@@ -19,7 +24,7 @@ export interface KubernetesSourceOptions {
   readonly random?: () => number
   /** Told what keeps the first state from being known, once each time. */
   readonly warn?: (sentence: string) => void
-  readonly pace?: Partial<Pace>
+  readonly pace?: Partial<Pace & SchemaPace>
   /** Milliseconds without a change after which a state is told … */
   readonly settle?: number
   /** … and after which it is told in the middle of changes. */
@@ -51,6 +56,9 @@ export function createKubernetesSource(options: KubernetesSourceOptions): Source
   let burstBegan: number | undefined
   let gauges: NodeJS.Timeout | undefined
 
+  const schemas =
+    options.schemas && createSchemaWatch({ reader: options.schemas, random, onChange: changed, pace: options.pace })
+
   function changed(): void {
     const now = clock.ticks()
     burstBegan ??= now
@@ -67,10 +75,12 @@ export function createKubernetesSource(options: KubernetesSourceOptions): Source
   /** A state is told whole or not at all: never before every watch has its first list. */
   function announce(): void {
     burstBegan = undefined
+    schemas?.update(kindsThere(watches))
     const unsettled = watches.filter(({ settled }) => !settled)
     if (unsettled.length > 0) return complain(watchProblems(unsettled).map(({ say }) => say))
     try {
-      const state = { manifests: watches.flatMap((watch) => [...watch.manifests()]), problems: watchProblems(watches) }
+      const manifests = watches.flatMap((watch) => [...watch.manifests()])
+      const state = { manifests, problems: [...watchProblems(watches), ...missingFields(schemas?.missing() ?? [])] }
       if (told === undefined || differs(told, state)) tell?.(state)
       told = state
       firstState()
@@ -111,11 +121,16 @@ export function createKubernetesSource(options: KubernetesSourceOptions): Source
       tell = undefined
       clearTimeout(timer)
       clearInterval(gauges)
-      await Promise.all(watches.map((watch) => watch.close()))
+      await Promise.all([schemas?.close(), ...watches.map((watch) => watch.close())])
       firstState()
     },
   }
 }
+
+const kindsThere = (watches: readonly Watch[]): ReadonlySet<string> =>
+  new Set(
+    watches.filter(({ settled, trouble }) => settled && trouble?.code !== 'missing-crd').map(({ kind }) => kind.kind),
+  )
 
 /** A manifest is one object for as long as it is the same. */
 const differs = (one: SourceState, other: SourceState): boolean =>

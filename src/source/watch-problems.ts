@@ -1,7 +1,8 @@
 import type { WatchedKind } from '../kubernetes/resources.ts'
+import type { ExperimentalField } from '../kubernetes/schema-fields.ts'
 import type { Watch } from '../kubernetes/watch.ts'
 import type { Trouble } from '../kubernetes/watch-trouble.ts'
-import { fault } from '../model/result.ts'
+import { fault, weakness } from '../model/result.ts'
 import type { Problem, Severity } from '../model/result.ts'
 
 interface Troubled {
@@ -68,3 +69,14 @@ const missingPermission = ({ kind, namespace }: Troubled): Problem => ({
   ),
   severity: kind.importance === 'needed' ? 'error' : 'warning',
 })
+
+/** What the definitions of the standard channel, or of an old version, do not have. */
+export const missingFields = (fields: readonly ExperimentalField[]): readonly Problem[] =>
+  fields.map(({ kind, name, lost }) =>
+    weakness(
+      'missing-field',
+      [],
+      `the cluster's ${kind} has no ${name}, so ${lost}`,
+      "install the experimental channel of the Gateway API's definitions, 1.4 or newer",
+    ),
+  )
