@@ -31,11 +31,14 @@ export function showReport(report: CheckReport, page: Page): readonly string[] {
   const groups = [...Map.groupBy(findings, ({ object, file }) => object ?? file ?? '')]
   const untold = refusing.filter(({ told }) => !told)
   return [
-    ...groups.flatMap(([name, ofObject]) => [page.paint('bold', name), ...ofGroup(ofObject, page), '']),
+    ...groups.flatMap(([name, ofObject]) => [...heading(name, page), ...ofGroup(ofObject, page), '']),
     ...(untold.length === 0 ? [] : ['Refusing everything:', ...untold.map(ruleLine), '']),
     ...wrapped(summary(findings, protectedRules, refusing.length), { first: '', more: '', page }),
   ]
 }
+
+/** What is about no object and no file needs no line above it. */
+const heading = (name: string, page: Page): readonly string[] => (name === '' ? [] : [page.paint('bold', name)])
 
 const ruleLine = ({ rule, reason }: CheckReport['refusing'][number]): string =>
   `  ${rule}: ${denyReasons[reason][1]} [${reason}]`

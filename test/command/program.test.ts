@@ -119,9 +119,20 @@ describe('check', () => {
     )
     expect(code).toBe(1)
   })
-  it('tells of a directory that is not there', async () => {
-    const { code, output } = await run(['check', '/nowhere/at/all'])
-    expect(output).toMatch(/error: .*\[unreadable-source\]/)
+  it.each([
+    [
+      'is not there',
+      () => '/nowhere/at/all',
+      'there is nothing at this path (ENOENT)',
+      /mend make it, or name the dir/,
+    ],
+    ['is a file', () => join(directory, 'a.yaml'), 'this is no directory (ENOTDIR)', /mend name the directory that/],
+  ])('tells of a directory that %s: path, cause and mend', async (_, place, why, mend) => {
+    const { code, output } = await run(['check', place()])
+    expect(output.replaceAll(/\n +/g, ' ')).toContain(
+      `${place()} ${place()}: error: the directory cannot be read: ${why} [unreadable-source]`,
+    )
+    expect(output).toMatch(mend)
     expect(code).toBe(1)
   })
   it('is content with the shipped policies, and points out who lets everybody in', async () => {
@@ -165,6 +176,14 @@ describe('hash', () => {
 })
 
 describe('serve', () => {
+  it('tells which directory cannot be read and why, and waits for it', async () => {
+    const { code, messages } = await run(['serve', '/nowhere/at/all', ...off], { stopAfter: /No rules yet/ })
+    expect(messages).toContain(
+      '/nowhere/at/all: error: the directory cannot be read: there is nothing at this path (ENOENT); make it',
+    )
+    expect(messages).toContain('waiting for the directory: until then every check is refused')
+    expect(code).toBe(0)
+  })
   it('says where it listens, what it protects and what to paste, and stops at a signal', async () => {
     const { code, messages } = await run(['serve', 'policies', ...off, '--decision-log', 'off'], {
       stopAfter: /Try:[^]*curl[^]*\n/,
