@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { codec } from '../support/codec.ts'
 import { freePorts, startProgram } from '../support/program.ts'
 import type { Program } from '../support/program.ts'
 import { send } from '../support/send.ts'
@@ -51,7 +52,15 @@ export async function startChild(options: ChildOptions): Promise<Child> {
   const started = performance.now()
   const at = Object.entries({ grpc: grpcPort, http: httpPort, admin: adminPort })
   const listeners = at.map(([name, port]) => `--${name}-listen=127.0.0.1:${port}`)
-  const args = ['serve', directory, ...listeners, '--matching-listen=off', '--drain-wait=0', '--grpc-budget=2000']
+  const args = [
+    'serve',
+    directory,
+    ...listeners,
+    '--matching-listen=off',
+    '--drain-wait=0',
+    '--grpc-budget=2000',
+    `--codec=${codec}`,
+  ]
   const [command = '', ...rest] = [...around, process.execPath, ...nodeFlags, resolve(root, 'src/main.ts'), ...args]
   const program = await startProgram({
     tool: { command, env },

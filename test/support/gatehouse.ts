@@ -12,6 +12,7 @@ import type { OwnedServices } from '../../src/services.ts'
 import { defaultSettings } from '../../src/settings.ts'
 import type { Settings } from '../../src/settings.ts'
 import { createFileSource } from '../../src/source/files.ts'
+import { codec } from './codec.ts'
 
 /** A whole Gatehouse in this process: real listeners on free ports, real files, every decision kept. */
 export interface TestGatehouse {
@@ -65,6 +66,7 @@ export async function gatehouse(options: TestOptions = {}): Promise<TestGatehous
       // Tests share two cores: a slow machine is not what they are about.
       grpcBudget: 5000,
       httpBudget: 5000,
+      codec,
       ...options.settings,
     },
     source: createFileSource({ directory }),
