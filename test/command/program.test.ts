@@ -94,12 +94,12 @@ describe('bad command lines: one sentence, exit 2', () => {
     expect(messages).not.toMatch(/\n\s+at /)
     expect(code).toBe(2)
   })
-  it('a port in use', async () => {
+  it.each(['grpc', 'http', 'matching', 'admin'])('a port in use, for %s', async (name) => {
     const holder = createServer().listen(0, '127.0.0.1')
     await new Promise((done) => holder.once('listening', done))
     const { port } = holder.address() as AddressInfo
-    const { code, messages } = await run(['serve', directory, ...off, '--http-listen', `127.0.0.1:${port}`])
-    expect(messages).toContain(`cannot use 127.0.0.1:${port}: the port is taken; choose another with --http-listen`)
+    const { code, messages } = await run(['serve', directory, ...off, `--${name}-listen`, `127.0.0.1:${port}`])
+    expect(messages).toContain(`cannot use 127.0.0.1:${port}: the port is taken; choose another with --${name}-listen`)
     expect(code).toBe(2)
     await new Promise((done) => holder.close(done))
   })

@@ -82,7 +82,9 @@ async function secured({ connected, tlsRefused }: ListenerParts, files: TlsFiles
 function listening(server: Server, { host, port }: Endpoint): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) => {
-      reject(new Error(`gRPC cannot listen on ${host}:${port} (${cause.code}).`, { cause }))
+      const reason = new Error(`gRPC cannot listen on ${host}:${port} (${cause.code}).`, { cause })
+      // By its code the operator is told the same as of every other listener.
+      reject(Object.assign(reason, { code: cause.code }))
     })
     server.listen({ host, port }, () => {
       server.removeAllListeners('error')
