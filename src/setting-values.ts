@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander'
+import { trustedSources } from './transport/trusted-sources.ts'
 
 /** Where a listener listens, or that it does not. Port 0 asks the system for a free one. */
 export type Listen = { readonly kind: 'off' } | { readonly kind: 'on'; readonly host: string; readonly port: number }
@@ -43,12 +44,24 @@ export function list(given: string): string[] {
     .filter((one) => one !== '')
 }
 
-/** A whole number within bounds. */
-export function whole(least: number, most: number): (given: string) => number {
+/** Addresses and blocks of them, parted by commas: a slip is told here and not first by the listener that would use them. */
+export function blocks(given: string): string[] {
+  const all = list(given)
+  try {
+    trustedSources(all)
+  } catch (cause) {
+    const say = cause instanceof Error ? cause.message : String(cause)
+    throw new InvalidArgumentError(`${say.replace(/^--trusted-proxies: /, '')}.`)
+  }
+  return all
+}
+
+/** A whole number within bounds; `why` is a sentence about them. */
+export function whole(least: number, most: number, why = ''): (given: string) => number {
   return (given) => {
     const value = /^\d{1,9}$/.test(given) ? Number(given) : Number.NaN
     if (!(value >= least && value <= most))
-      throw new InvalidArgumentError(`Write a whole number from ${least} to ${most}.`)
+      throw new InvalidArgumentError(`Write a whole number from ${least} to ${most}.${why === '' ? '' : ` ${why}`}`)
     return value
   }
 }

@@ -1,4 +1,4 @@
-import { list, listen, names, objectName, on, oneOf, text, whole, yes } from './setting-values.ts'
+import { blocks, listen, names, objectName, on, oneOf, text, whole, yes } from './setting-values.ts'
 
 /** One setting. */
 export interface Row<T> {
@@ -15,6 +15,9 @@ export interface Row<T> {
 }
 
 const row = <T>(one: Row<T>): Row<T> => one
+
+/** With less than the way back takes, every check would be refused for being late. */
+const budget = whole(20, 60_000, '10 ms of them are kept for the way back to the gateway.')
 
 /** Every setting, once: flags, environment, help and the README's table come from here. */
 export const settingsTable = {
@@ -79,21 +82,21 @@ export const settingsTable = {
     value: 'cidr,...',
     about: 'Whose forwarded headers are believed.',
     fallback: ['127.0.0.0/8', '::1/128'],
-    read: list,
+    read: blocks,
   }),
   grpcBudget: row({
     flag: 'grpc-budget',
     value: 'ms',
     about: 'Longest time for an answer over gRPC.',
     fallback: 150,
-    read: whole(1, 60_000),
+    read: budget,
   }),
   httpBudget: row({
     flag: 'http-budget',
     value: 'ms',
     about: 'Longest time for an answer over HTTP.',
     fallback: 1000,
-    read: whole(1, 60_000),
+    read: budget,
   }),
   envoyGatewayMetadata: row({
     flag: 'envoy-gateway-metadata',

@@ -63,15 +63,28 @@ type Environment = Readonly<Record<string, string | undefined>>
 
 /** The flags that the environment stands for; put before those of the command line, which then win. */
 export function environmentArguments(environment: Environment): readonly string[] {
-  return rows.flatMap(([, { flag, value }]) => {
+  return rows.flatMap(([, { flag, value, read }]) => {
     const said = environment[variable(flag)]
     if (said === undefined) return []
-    if (value !== undefined) return [`--${flag}=${said}`]
+    if (value !== undefined) {
+      readVariable(variable(flag), said, read)
+      return [`--${flag}=${said}`]
+    }
     if (!['true', 'false'].includes(said)) {
       throw new InvalidArgumentError(`the environment variable ${variable(flag)} is true or false, not "${said}"`)
     }
     return said === 'true' ? [`--${flag}`] : []
   })
+}
+
+/** Read once before commander does, which would blame a flag that nobody wrote. */
+function readVariable(name: string, said: string, read: (text: string) => unknown): void {
+  try {
+    read(said)
+  } catch (cause) {
+    if (!(cause instanceof InvalidArgumentError)) throw cause
+    throw new InvalidArgumentError(`the environment variable ${name} is '${said}', which is invalid. ${cause.message}`)
+  }
 }
 
 /** The settings when nothing is said. */

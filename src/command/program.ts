@@ -48,11 +48,11 @@ export async function program(around: Surroundings): Promise<number> {
 /** Settings from the environment go before those of the command line, so that the latter win. */
 function withEnvironment({ args, environment }: Surroundings): string[] {
   const [command, ...rest] = args
-  if (command === 'check') return [command, ...environmentOfCheck(environment), ...rest]
-  if (command !== 'serve') return [...args]
+  if (command !== 'check' && command !== 'serve') return [...args]
   const [unknown] = unknownVariables(environment)
   if (unknown !== undefined) throw new UsageError(unknown)
-  return [command, ...environmentArguments(environment), ...rest]
+  const said = command === 'check' ? environmentOfCheck(environment) : environmentArguments(environment)
+  return [command, ...said, ...rest]
 }
 
 function commands(around: Surroundings, exit: (code: number) => void): Command {
