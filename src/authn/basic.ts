@@ -83,9 +83,9 @@ function authenticator(spec: Block, users: Users, context: MethodContext): Authe
       if (credential.kind === 'absent') return absent
       if (spec.requireTls && request.scheme !== 'https') return rejected('insecure-scheme')
       if (credential.kind === 'refused') return rejected(credential.reason)
-      const who: Claimant = { realm: users.list, user: credential.user, source: request.source }
-      // Before the memory of right passwords: a locked-out guesser must not learn from it.
-      if (lockout.wait(who) > 0) return lockedOut()
+      const source = request.source === '' ? undefined : request.source
+      const who: Claimant = { realm: users.list, user: credential.user, source }
+      if (lockout.closed(who)) return lockedOut()
       return check(who, credential.password, signal, lockedOut)
     },
   }
@@ -118,7 +118,11 @@ function checker({ list, users }: Users, { owner, name, services }: MethodContex
     // Somebody unknown costs what the dearest user does, or the time would tell who is known (SECURITY.md BAS-15).
     const line = known ?? dearest
     const memory = digest(owner, who.user, line.hash, password)
-    if (known !== undefined && passwords.verified.has(memory, clock.ticks())) return welcome(who.user, 'hit')
+    if (known !== undefined && passwords.verified.has(memory, clock.ticks())) {
+      // While somebody guesses, a password that is forgotten might wait: it is kept for as long as it is used.
+      if (lockout.wait(who) > 0) passwords.verified.add(memory, clock.ticks() + rememberedFor)
+      return welcome(who.user, 'hit')
+    }
     if (signal.aborted) return unavailable('cancelled')
     return fly(digest(memory, who.source ?? ''), signal, async (signal) => {
       const attempt = lockout.begin(who)

@@ -8,6 +8,7 @@ import { createKeyedDigest } from './keyed-digest.ts'
 export interface Claimant {
   readonly realm: string
   readonly user: string
+  /** Undefined where nobody told: then everybody behind a gateway looks the same. */
   readonly source: string | undefined
 }
 
@@ -19,10 +20,15 @@ export interface Attempt {
   readonly dropped: () => void
 }
 
-/** Failed attempts on record: growing delays for each user from each source, and for each source. */
+/**
+ * Failed attempts on record: growing delays for each user from each source, and for each source. Of an unknown source a long delay
+ * would let anybody lock anybody out, so the delay stays within seconds, and who got in lately is let in meanwhile.
+ */
 export interface Lockout {
   /** Milliseconds until the next attempt is looked at; 0 where it may be made now. */
   readonly wait: (who: Claimant) => number
+  /** True where even a password that was right lately is refused: a guesser must not learn from the memory of it. */
+  readonly closed: (who: Claimant) => boolean
   /** Opens an attempt; undefined where it has to wait, also for others under way: guessing in parallel gains nothing. */
   readonly begin: (who: Claimant) => Attempt | undefined
 }
@@ -34,6 +40,10 @@ export interface LockoutLimits {
   /** Milliseconds of the first delay; each further failure doubles it up to the longest. */
   readonly firstDelay: number
   readonly longestDelay: number
+  /** The same for a user of unknown source: short, because it is also the user's own. */
+  readonly longestUnknown: number
+  /** Guesses a second that the memory may be asked about while a user of unknown source is delayed. */
+  readonly recalls: number
   /** Milliseconds after which a record without further failures is forgotten. */
   readonly memory: number
   /** Records of users, and again of sources. */
@@ -45,9 +55,13 @@ const defaults: LockoutLimits = {
   sourceFailures: 50,
   firstDelay: 1000,
   longestDelay: 300_000,
+  longestUnknown: 4000,
+  recalls: 100,
   memory: 900_000,
   entries: 50_000,
 }
+
+const second = 1000
 
 interface Entry {
   failures: number
@@ -55,6 +69,18 @@ interface Entry {
   /** Ticks until which attempts are refused, and until which the record is kept. */
   closedUntil: number
   keptUntil: number
+  /** Attempts refused since a tick, within a second of it. */
+  refused: number
+  refusedSince: number
+}
+
+const blank: Readonly<Entry> = {
+  failures: 0,
+  pending: 0,
+  closedUntil: 0,
+  keptUntil: 0,
+  refused: 0,
+  refusedSince: Number.NEGATIVE_INFINITY,
 }
 
 export interface LockoutParts {
@@ -80,13 +106,13 @@ export function createLockout({ clock, telemetry, limits: given }: LockoutParts)
     return undefined
   }
   const open = (table: LRUCache<string, Entry>, key: string): Entry => {
-    const entry = find(table, key) ?? { failures: 0, pending: 0, closedUntil: 0, keptUntil: 0 }
+    const entry = find(table, key) ?? { ...blank }
     table.set(key, entry)
     return entry
   }
-  const fail = (entry: Entry, free: number): void => {
+  const fail = (entry: Entry, free: number, longest = limits.longestDelay): void => {
     entry.failures++
-    const delay = Math.min(limits.longestDelay, limits.firstDelay * 2 ** Math.min(32, entry.failures - free))
+    const delay = Math.min(longest, limits.firstDelay * 2 ** Math.min(32, entry.failures - free))
     entry.closedUntil = entry.failures < free ? 0 : clock.ticks() + delay
     entry.keptUntil = clock.ticks() + delay + limits.memory
   }
@@ -100,13 +126,26 @@ export function createLockout({ clock, telemetry, limits: given }: LockoutParts)
     return Math.max(left(find(users, userKey(who))), left(bySource))
   }
 
+  const closed = (who: Claimant): boolean => {
+    const delayed = wait(who) > 0
+    if (!delayed || who.source !== undefined) return delayed
+    const entry = find(users, userKey(who))
+    return entry !== undefined && entry.refused >= limits.recalls && clock.ticks() - entry.refusedSince < second
+  }
+
+  const refuse = (entry: Entry | undefined): undefined => {
+    if (entry === undefined) return
+    const fresh = clock.ticks() - entry.refusedSince < second
+    Object.assign(entry, fresh ? { refused: entry.refused + 1 } : { refused: 1, refusedSince: clock.ticks() })
+  }
+
   const begin = (who: Claimant): Attempt | undefined => {
-    if (wait(who) > 0) return undefined
     const key = userKey(who)
+    if (wait(who) > 0) return refuse(find(users, key))
     const entry = open(users, key)
     // Past the free failures one attempt at a time; before, no more than could all fail.
     const room = Math.max(1, limits.userFailures - entry.failures)
-    if (entry.pending >= room) return undefined
+    if (entry.pending >= room) return refuse(entry)
     entry.pending++
     const end = (clear: boolean) => (): void => {
       entry.pending--
@@ -118,13 +157,13 @@ export function createLockout({ clock, telemetry, limits: given }: LockoutParts)
       succeeded: end(true),
       dropped: end(false),
       failed: () => {
-        fail(entry, limits.userFailures)
+        fail(entry, limits.userFailures, who.source === undefined ? limits.longestUnknown : limits.longestDelay)
         if (who.source !== undefined) fail(open(sources, network(who.source)), limits.sourceFailures)
         end(false)()
       },
     }
   }
-  return { wait, begin }
+  return { wait, closed, begin }
 }
 
 /** Whom an address stands for: the /64 of an IPv6 address, because whoever has one has all of it. */

@@ -52,17 +52,18 @@ interface Try {
   readonly user: string
   readonly password: string
   readonly rule: string
-  readonly from: string
+  /** Undefined where the gateway does not say. */
+  readonly from: string | undefined
 }
 
-const overHttp = ({ user, password, rule, from }: Try): Promise<unknown> =>
+const overHttp = ({ user, password, rule, from }: Try, port = here.httpPort): Promise<unknown> =>
   send({
-    port: here.httpPort,
+    port,
     path: `/v1/check/shop/cart/${rule}/-/${rule}`,
     host: 'shop.example',
     headers: [
       ['authorization', basic(user, password)],
-      ['x-forwarded-for', from],
+      ...(from === undefined ? [] : [['x-forwarded-for', from] as const]),
     ],
   })
 
@@ -72,7 +73,7 @@ const overGrpc = ({ user, password, rule, from }: Try): Promise<unknown> =>
       { path: `/${rule}`, headers: { authorization: basic(user, password) } },
       {
         context_extensions: { namespace: 'shop', route: 'cart', rule },
-        source: { address: { socket_address: { address: from } } },
+        ...(from === undefined ? {} : { source: { address: { socket_address: { address: from } } } }),
       },
     ),
   )
@@ -100,6 +101,29 @@ describe('over rules and transports', () => {
       told.push(last())
     }
     expect(told).toEqual([...Array<string>(5).fill('bad-credential'), 'locked-out', 'locked-out'])
+  })
+
+  const behind = [
+    ['that is not trusted', '192.0.2.0/24'],
+    ['that is trusted and tells no address', '127.0.0.0/8'],
+  ] as const
+  it.each(behind)('BAS-19 nobody locks everybody out behind a gateway %s', async (_, trusted) => {
+    const there = await gatehouse({ files, settings: { trustedProxies: [trusted] } })
+    const told = (): string | undefined => {
+      const record = there.records.at(-1)
+      expect(record?.request.source).toBeUndefined()
+      return record?.decision.kind === 'deny' ? record.decision.reason : record?.decision.kind
+    }
+    const bob = { user: 'bob', password: 'builder', rule: 'one', from: undefined }
+    for (let index = 0; index < 60; index += 1)
+      await overHttp({ user: `user${index}`, password: 'wrong', rule: 'one', from: undefined }, there.httpPort)
+    await overHttp(bob, there.httpPort)
+    expect(told()).toBe('allow')
+    for (let index = 0; index < 10; index += 1) await overHttp({ ...bob, password: `guess${index}` }, there.httpPort)
+    expect(told()).toBe('locked-out')
+    await overHttp(bob, there.httpPort)
+    expect(told()).toBe('allow')
+    await there.close()
   })
 
   it('BAS-19 bob is let in from elsewhere while somebody else keeps failing as bob', async () => {

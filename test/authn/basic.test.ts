@@ -361,6 +361,31 @@ describe('lockout', () => {
     expect(await ask(method, attempt('ada', 'correct'))).toBe('authenticated ada hit')
   })
 
+  it('BAS-19 of unknown source is soft: who got in lately stays in, and a right password waits for seconds only', async () => {
+    const method = here.method()
+    const ada = attempt('ada', 'correct', { source: undefined })
+    expect(await ask(method, ada)).toBe('authenticated ada miss')
+    for (let guess = 0; guess < 50; guess++) {
+      await ask(method, attempt('ada', `guess${guess}`, { source: undefined }))
+      await ask(method, attempt('bob', `guess${guess}`, { source: '' }))
+    }
+    expect(await ask(method, ada)).toBe('authenticated ada hit')
+    expect(await ask(method, attempt('bob', 'builder', { source: undefined }))).toBe('rejected locked-out')
+    here.clock.forward(4000)
+    expect(await ask(method, attempt('bob', 'builder', { source: undefined }))).toBe('authenticated bob miss')
+  })
+
+  it('BAS-19 of unknown source keeps a password in mind for as long as it is used while somebody guesses', async () => {
+    const method = here.method()
+    await ask(method, attempt('ada', 'correct', { source: undefined }))
+    for (let half = 0; half < 10; half++) {
+      here.clock.forward(30_000)
+      for (let guess = 0; guess < 6; guess++)
+        await ask(method, attempt('ada', `guess${half} ${guess}`, { source: undefined }))
+      expect(await ask(method, attempt('ada', 'correct', { source: undefined }))).toBe('authenticated ada hit')
+    }
+  })
+
   it('counts users that do not exist just the same', async () => {
     const method = here.method()
     for (let guess = 0; guess < 5; guess++) await ask(method, attempt('nobody', `guess${guess}`))

@@ -108,6 +108,56 @@ describe('who counts as one', () => {
   it.each(networks)('%s stands for %s', (address, expected) => expect(network(address)).toBe(expected))
 })
 
+describe('BAS-19 a user of unknown source', () => {
+  const nobodyKnows: Claimant = { ...bob, source: undefined }
+
+  it('waits longer after each failure, but never more than four seconds', () => {
+    const { clock, lockout } = make()
+    fail(lockout, nobodyKnows, 4)
+    const waits = Array.from({ length: 50 }, () => {
+      fail(lockout, nobodyKnows)
+      const wait = lockout.wait(nobodyKnows)
+      clock.forward(wait)
+      return wait / 1000
+    })
+    expect(waits).toEqual([1, 2, ...Array<number>(48).fill(4)])
+    expect(lockout.begin(nobodyKnows)).not.toBe(undefined)
+  })
+
+  it('gets at most one guess a second, however many try', () => {
+    const { clock, lockout } = make()
+    fail(lockout, nobodyKnows, 5)
+    let computed = 0
+    for (let tenth = 0; tenth < 600; tenth++) {
+      clock.forward(100)
+      const attempt = lockout.begin(nobodyKnows)
+      if (attempt !== undefined) computed++
+      attempt?.failed()
+    }
+    expect(computed).toBeLessThanOrEqual(17)
+  })
+
+  it('is not closed to the memory of right passwords, unless it is asked about a hundred guesses in a second', () => {
+    const { clock, lockout } = make()
+    fail(lockout, nobodyKnows, 20)
+    clock.forward(4000)
+    fail(lockout, nobodyKnows)
+    for (let guess = 0; guess < 99; guess++) lockout.begin(nobodyKnows)
+    expect(lockout.closed(nobodyKnows)).toBe(false)
+    lockout.begin(nobodyKnows)
+    expect(lockout.closed(nobodyKnows)).toBe(true)
+    clock.forward(1000)
+    expect(lockout.wait(nobodyKnows)).toBeGreaterThan(0)
+    expect(lockout.closed(nobodyKnows)).toBe(false)
+  })
+
+  it('is apart from one whose source is known, who is closed to it for as long as the delay lasts', () => {
+    const { lockout } = make()
+    fail(lockout, bob, 5)
+    expect([lockout.closed(bob), lockout.closed(nobodyKnows)]).toEqual([true, false])
+  })
+})
+
 describe('a source', () => {
   it('waits after many failures for whatever users; success does not buy more', () => {
     const { lockout } = make()

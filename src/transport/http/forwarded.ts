@@ -33,7 +33,8 @@ export function readForwarded(names: ForwardedNames, ask: Ask, { via, claim }: A
     authority: names.authority === undefined ? ask.authority : told(names.authority),
     scheme: names.hops ? clientScheme(ask) : undefined,
     headers: without(ask.headers, new Set([...own, ...hops])),
-    source: names.hops ? clientAddress(ask) : ask.trusted ? undefined : ask.peer,
+    // Who may not tell is refused, and stands on record with its own address.
+    source: !ask.trusted ? ask.peer : names.hops ? clientAddress(ask) : undefined,
     fault: ask.fault ?? (ask.trusted ? contradiction(ask.headers, own, hops) : 'untrusted-source'),
   }
 }

@@ -4,10 +4,10 @@ import type { Ask } from './dialect.ts'
 
 /**
  * The client's address: the last hop of `X-Forwarded-For` where a trusted peer wrote it, because that is the one it saw itself. A
- * trusted peer that tells none leaves it unknown: its own address would stand for everybody behind it.
+ * peer that tells none, or is not believed, leaves it unknown: its own address would stand for everybody behind it.
  */
-export function clientAddress({ headers, peer, trusted }: Ask): string | undefined {
-  if (!trusted) return peer
+export function clientAddress({ headers, trusted }: Ask): string | undefined {
+  if (!trusted) return undefined
   const last = headers.get('x-forwarded-for')?.at(-1)?.split(',').at(-1)?.trim()
   if (last === undefined) return undefined
   const address = plainAddress(/^\[(.+)\](?::\d+)?$/.exec(last)?.[1] ?? /^([\d.]+):\d+$/.exec(last)?.[1] ?? last)
