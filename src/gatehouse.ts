@@ -46,6 +46,8 @@ export interface Addresses {
   readonly http: Address | undefined
   readonly matching: Address | undefined
   readonly admin: Address | undefined
+  /** What gRPC and HTTP are served over; undefined in the clear. */
+  readonly tls: TlsFiles | undefined
 }
 
 export interface Address {
@@ -151,8 +153,8 @@ export async function startGatehouse({
       await admin?.close(0)
       current?.release()
     }
-    const addresses = { grpc: grpc?.address, http: keyed?.address, matching: matching?.address, admin: admin?.address }
-    return { addresses, engine, loaded, stop }
+    const checks = { grpc: grpc?.address, http: keyed?.address, matching: matching?.address }
+    return { addresses: { ...checks, admin: admin?.address, tls }, engine, loaded, stop }
   } catch (cause) {
     await Promise.all(opened.map((listener) => listener.close(0)))
     await source.close()

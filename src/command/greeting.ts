@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Address, Addresses, State } from '../gatehouse.ts'
-import { showRoute } from '../model/route.ts'
+import { checkPath, showRoute } from '../model/route.ts'
 import type { Rule } from '../policy/snapshot.ts'
 
 /** What `serve` prints once it is ready: where it listens, what it protects, and three lines to paste. */
@@ -53,25 +53,44 @@ function summary({ policy, refusal }: Rule): string {
 
 const hinted = z.object({
   metadata: z.object({ annotations: z.object({ 'gatehouse.dev/try': z.string().max(4096) }) }),
-  spec: z.object({
-    targetRefs: z
-      .array(z.object({ kind: z.literal('HTTPRoute'), name: z.string(), sectionName: z.string().optional() }))
-      .min(1),
-  }),
 })
 
-/** Curl lines from the policies' own `gatehouse.dev/try` annotations, then plain ones, three in all. */
-function tryOut({ http }: Addresses, { manifests, snapshot }: State): readonly string[] {
-  if (http === undefined || snapshot.rules.length === 0) return []
-  const line = (key: string, options: string): string =>
-    `  curl -i ${options === '' ? '' : `${options} `}http://${reach(http)}/v1/check/${key}/-/`
+/** Curl lines that can be pasted as they are: two from the policies' own `gatehouse.dev/try` annotations, then plain ones, three in all. */
+function tryOut({ http, tls }: Addresses, { manifests, snapshot }: State): readonly string[] {
+  const asked = snapshot.rules.filter(canBeAsked)
+  if (http === undefined || asked.length === 0) return []
+  const base = `${tls === undefined ? 'http' : 'https'}://${reach(http)}`
+  const line = (rule: Rule, hint: string): string => {
+    const options = [...secured(tls), hint, ...hostOf(rule)].filter((option) => option !== '')
+    return `  ${['curl -i', ...options].join(' ')} ${base}${checkPath(rule.key)}/`
+  }
   const annotated = manifests.flatMap((manifest) => {
     const hint = manifest.kind === 'AuthPolicy' ? hinted.safeParse(manifest.object) : undefined
-    const target = hint?.success === true ? hint.data.spec.targetRefs[0] : undefined
-    if (hint?.success !== true || target === undefined) return []
-    const key = { namespace: manifest.namespace, route: target.name, rule: target.sectionName ?? '_' }
-    return [line(showRoute(key), hint.data.metadata.annotations['gatehouse.dev/try'])]
+    const rule = asked.find(({ policy }) => policy?.name === `${manifest.namespace}/${manifest.name}`)
+    if (hint?.success !== true || rule === undefined) return []
+    return [line(rule, hint.data.metadata.annotations['gatehouse.dev/try'])]
   })
-  const plain = snapshot.rules.map(({ key }) => line(showRoute(key), ''))
-  return ['Try:', ...annotated.slice(0, 2), ...plain].slice(0, 4)
+  const plain = asked.map((rule) => line(rule, ''))
+  return [tryHeading(tls), ...[...annotated.slice(0, 2), ...plain].slice(0, 3)]
+}
+
+/** Only what a check by path is ever answered for: the key's own cross-checks would refuse the others. */
+const canBeAsked = ({ key, hostnames, checkPath: own }: Rule): boolean =>
+  hostnames.length > 0 && (own === undefined || own === checkPath(key))
+
+/** The host has to be one that the rule serves. */
+function hostOf({ hostnames: [first = ''] }: Rule): readonly string[] {
+  return /^[\w.*-]+$/.test(first) ? [`-H 'Host: ${first.replace(/^\*/, 'www')}'`] : []
+}
+
+/** Whatever the certificate is for, it is not for the address in these lines. */
+function secured(tls: Addresses['tls']): readonly string[] {
+  if (tls === undefined) return []
+  return tls.clientCa === undefined ? ['-k'] : ['-k', '--cert client.pem --key client.key']
+}
+
+function tryHeading(tls: Addresses['tls']): string {
+  if (tls === undefined) return 'Try:'
+  const clients = tls.clientCa === undefined ? '' : `; client.pem has to be of the authority in ${tls.clientCa}`
+  return `Try (-k takes any certificate; to have it checked, ask for its own name with --cacert${clients}):`
 }

@@ -212,7 +212,7 @@ describe('serve', () => {
     })
     expect(messages).toMatch(/HTTP +127\.0\.0\.1:\d+/)
     expect(messages).toContain('intranet/wiki/pages')
-    expect(messages.match(/curl -i .*http:\/\/127\.0\.0\.1:\d+\/v1\/check\/\S+/g)?.length).toBeGreaterThanOrEqual(3)
+    expect(messages.match(/^ {2}curl -i .*http:\/\/127\.0\.0\.1:\d+\/v1\/check\/\S+$/gm)).toHaveLength(3)
     expect(messages).toContain('Stopping')
     expect(code).toBe(0)
   })
