@@ -66,7 +66,16 @@ async function everything(input: Readable): Promise<string> {
     if (bytes > maxSecretBytes) throw new UsageError(`standard input holds more than ${maxSecretBytes} bytes`)
     chunks.push(piece)
   }
-  return Buffer.concat(chunks).toString('utf8')
+  return decoded(Buffer.concat(chunks))
+}
+
+/** A lenient decoder would put U+FFFD for what it cannot read: another password, and one that many share. */
+function decoded(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+  } catch {
+    throw new UsageError('standard input is not UTF-8 text')
+  }
 }
 
 function oneLine(name: string, text: string): string {

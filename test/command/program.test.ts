@@ -187,6 +187,13 @@ describe('hash', () => {
   it.each([
     ['nothing', ['hash', 'password'], '', /no password was given/],
     ['two lines', ['hash', 'password'], 'a\nb\n', /one line/],
+    [
+      'what is not UTF-8',
+      ['hash', 'password'],
+      Buffer.from('fffe', 'hex'),
+      /^gatehouse: standard input is not UTF-8 text\n$/,
+    ],
+    ['half a character', ['hash', 'key'], Buffer.from('12345678\u20ac').subarray(0, -1), /is not UTF-8/],
     ['a colon in the user', ['hash', 'password', '--user', 'a:b'], 'x', /no colon/],
     ['a bad date', ['hash', 'key', '--generate', '--expires', 'soon'], '', /"soon" is not a date/],
     ['a secret in the arguments', ['hash', 'password', 'hunter2'], '', /too many arguments/],

@@ -10,7 +10,7 @@ export interface Ran {
 }
 
 export interface RunOptions {
-  readonly input?: string
+  readonly input?: string | Uint8Array
   readonly environment?: Readonly<Record<string, string>>
   readonly node?: string
   /** Sends this signal as soon as a message matches. */
