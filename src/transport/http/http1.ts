@@ -3,7 +3,9 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Connections } from './connections.ts'
 import { httpLimits } from './limits.ts'
+import type { Malformed } from './malformed.ts'
 import type { Protocol, Serve } from './protocol.ts'
+import { write } from './writer.ts'
 
 // An import would evaluate every export of the module, its WebSocket client among them: half of what an empty process takes to start.
 const { createServer } = process.getBuiltinModule('node:http')
@@ -12,11 +14,13 @@ interface Http1Parts {
   readonly serve: Serve
   /** A CONNECT has a socket in place of a response. */
   readonly refuseTunnel: (incoming: IncomingMessage, socket: Duplex) => void
+  /** Told of every request that is refused before there is one to serve. */
+  readonly malformed: Malformed
   readonly connections: Connections
 }
 
 /** HTTP/1.1 on sockets that somebody else accepted. Every request is served, whatever it expects or would upgrade to. */
-export function createHttp1({ serve, refuseTunnel, connections }: Http1Parts): Protocol {
+export function createHttp1({ serve, refuseTunnel, malformed, connections }: Http1Parts): Protocol {
   const server = createServer({
     maxHeaderSize: httpLimits.headBytes,
     headersTimeout: httpLimits.headMillis,
@@ -24,13 +28,22 @@ export function createHttp1({ serve, refuseTunnel, connections }: Http1Parts): P
     keepAliveTimeout: httpLimits.idleMillis,
     connectionsCheckingInterval: 1_000,
     insecureHTTPParser: false,
+    requireHostHeader: false, // Node would answer by itself and nobody would hear of it
   })
   server.maxHeadersCount = 0 // Node would cut the list off and say nothing; the size above bounds it, and the engine counts
   server.timeout = httpLimits.stalledMillis
   const latest = new WeakMap<Duplex, IncomingMessage>()
   const served = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     latest.set(incoming.socket, incoming)
-    serve(incoming, outgoing, incoming.socket)
+    if (hostless(incoming)) refuseHostless(incoming, outgoing)
+    else serve(incoming, outgoing, incoming.socket)
+  }
+  const refuseHostless = ({ socket }: IncomingMessage, outgoing: ServerResponse): void => {
+    connections.began(socket)
+    outgoing.on('close', () => connections.ended(socket))
+    outgoing.shouldKeepAlive = false
+    write(outgoing, { status: 400, headers: { 'content-length': '0' }, body: '' })
+    malformed('bad-host', socket)
   }
   server.on('request', served)
   server.on('checkContinue', served) // the answer needs no body: no 100 is sent
@@ -40,8 +53,9 @@ export function createHttp1({ serve, refuseTunnel, connections }: Http1Parts): P
     // Answers to earlier requests come first, and a request that broke off in its body has an answer of its own.
     const inBody = latest.get(socket)?.complete === false
     connections.whenIdle(socket as Socket, () => {
-      if (inBody || !socket.writable) socket.destroy()
-      else socket.end(refusals[error.code ?? ''] ?? refusal(400, 'Bad Request'), () => socket.destroy())
+      if (inBody || !socket.writable) return void socket.destroy()
+      socket.end(refusals[error.code ?? ''] ?? refusal(400, 'Bad Request'), () => socket.destroy())
+      malformed(error.code === 'HPE_HEADER_OVERFLOW' ? 'too-large' : 'malformed-request', socket as Socket)
     })
   })
   server.emit('listening') // starts the clock of the two timeouts above
@@ -54,7 +68,11 @@ export function createHttp1({ serve, refuseTunnel, connections }: Http1Parts): P
   }
 }
 
-/** What cannot be parsed has no place in a decision log: it is answered here, and the connection ends. */
+/** RFC 9112 §3.2: of HTTP/1.1 only. */
+const hostless = ({ headers, httpVersion }: IncomingMessage): boolean =>
+  headers.host === undefined && httpVersion === '1.1'
+
+/** The answer to what cannot be parsed, after which the connection ends. */
 const refusal = (status: number, phrase: string): string =>
   `HTTP/1.1 ${status} ${phrase}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`
 

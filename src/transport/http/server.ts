@@ -16,6 +16,7 @@ import { createHttp2 } from './http2.ts'
 import { httpLimits } from './limits.ts'
 import { openSocket } from './listener.ts'
 import type { Endpoint } from './listener.ts'
+import { malformedRecords } from './malformed.ts'
 import type { Serve } from './protocol.ts'
 import { switchProtocol } from './protocol-switch.ts'
 import { write } from './writer.ts'
@@ -49,7 +50,8 @@ export async function createHttpListener(options: HttpListenerOptions): Promise<
   const connections = createConnections(most)
   const state = { ending: false, ended: false }
   const serve = serving({ answer, connections, state })
-  const one = createHttp1({ serve, connections, refuseTunnel: tunnelRefusal(answer) })
+  const malformed = malformedRecords(engine, kind)
+  const one = createHttp1({ serve, connections, malformed, refuseTunnel: tunnelRefusal(answer) })
   const two = createHttp2(serve)
   const protocols = { http1: one.take, http2: two.take, patienceMillis: httpLimits.headMillis }
   const connected = (socket: Socket): void => {

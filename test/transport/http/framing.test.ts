@@ -13,6 +13,14 @@ const start = [`POST ${prefix}/ HTTP/1.1`, 'Host: shop.example', 'Authorization:
 const second = lines(`GET ${prefix}/second HTTP/1.1`, 'Host: shop.example', 'Authorization: Bearer ada')
 const checked = (): readonly string[] => server.records.map(({ request }) => request.target.raw)
 
+/** What is on record of a request that the parser refused: no word of its own. */
+const malformed = (reason: string): unknown =>
+  expect.objectContaining({
+    rule: undefined,
+    decision: expect.objectContaining({ kind: 'deny', reason }) as unknown,
+    request: expect.objectContaining({ via: 'check', method: '', host: '', source: '127.0.0.1' }) as unknown,
+  })
+
 /** Sends and waits for the end of the connection. */
 async function untilEnd(bytes: string): Promise<string> {
   const one = await wire(server.port)
@@ -46,7 +54,25 @@ describe('DOS-10 no second request hides in the first', () => {
     const text = await untilEnd(bytes)
     expect(statuses(text)).toEqual([400])
     expect(text).toContain('connection: close')
-    expect(checked().slice(before)).toEqual([])
+    expect(server.records.slice(before)).toEqual([malformed('malformed-request')])
+  })
+  it('no Host: the same, and nothing behind it is answered', async () => {
+    const before = checked().length
+    const text = await untilEnd(lines(`GET ${prefix}/ HTTP/1.1`, 'Authorization: Bearer ada'))
+    expect(text).toBe('HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nConnection: close\r\n\r\n')
+    expect(statuses(await untilEnd(lines(`GET ${prefix}/ HTTP/1.1`) + second))).toEqual([400])
+    expect(server.records.slice(before)[0]).toEqual(malformed('bad-host'))
+  })
+  it('is on record where requests are matched as well', async () => {
+    const matching = await serving({ kind: 'matching' })
+    expect(statuses(await exchange(matching.port, `garbage\r\n\r\n`))).toEqual([400])
+    expect(matching.records).toEqual([
+      expect.objectContaining({
+        decision: expect.objectContaining({ reason: 'malformed-request' }) as unknown,
+        request: expect.objectContaining({ via: 'matching' }) as unknown,
+      }),
+    ])
+    await matching.close()
   })
   it.each([
     ['an unknown coding', lines(...start, 'Transfer-Encoding: xchunked') + `0\r\n\r\n${second}`],
@@ -148,11 +174,15 @@ describe('DOS-13 a truncated list of headers is never judged', () => {
     ['8,000', 8_000, 403],
     ['20,000, more than fits in 96 kB', 20_000, 431],
   ])('%s', async (_, count, expected) => {
+    const before = checked().length
     const text = await exchange(
       server.port,
       lines(...start.slice(0, 2), ...many(count), 'Authorization: Bearer ada', 'Content-Length: 0'),
     )
     expect(statuses(text)).toEqual([expected])
+    const [record, ...more] = server.records.slice(before)
+    expect(more).toEqual([])
+    if (expected !== 200) expect(record?.decision).toMatchObject({ reason: 'too-large' })
   })
   it('of a hidden credential', async () => {
     const text = await exchange(
