@@ -1,12 +1,12 @@
 import { z } from 'zod'
 import type { Identity } from '../model/identity.ts'
 import { ok, failed, under } from '../model/result.ts'
-import type { Result } from '../model/result.ts'
+import type { Finding, Result } from '../model/result.ts'
 import { basicCredential } from './basic-credential.ts'
 import type { Claimant } from './lockout.ts'
 import { absent, authenticated, rejected, unavailable } from './method.ts'
 import type { Authenticator, CacheUse, Compiled, Method, MethodContext, Outcome } from './method.ts'
-import { dearestOf, passwordFile } from './password-file.ts'
+import { dearestOf, inEntry, passwordFile } from './password-file.ts'
 import type { PasswordFile } from './password-file.ts'
 import { createSingleFlight } from './single-flight.ts'
 
@@ -49,12 +49,14 @@ function compile(spec: Block, context: MethodContext): Result<Compiled<Authentic
   const bytes = context.read(usersRef, '.htpasswd')
   if (!bytes.ok) return failed(bytes.findings.map((finding) => under(['usersRef'], finding)))
   const users = passwordFile(bytes.value, spec)
-  if (!users.ok) return failed(users.findings.map((finding) => under(['usersRef'], finding)))
+  const placed = (findings: readonly Finding[]): readonly Finding[] =>
+    findings.map((one) => inEntry(under(['usersRef'], one), { ...usersRef, namespace: context.namespace }))
+  if (!users.ok) return failed(placed(users.findings))
   if (users.value.value.size > 0) context.services.passwords.prepare()
   const list = `${context.namespace}/${usersRef.kind}/${usersRef.name}/${usersRef.key}`
   return ok({
     value: authenticator(spec, { list, users: users.value.value }, context),
-    findings: users.value.findings.map((finding) => under(['usersRef'], finding)),
+    findings: placed(users.value.findings),
   })
 }
 

@@ -32,6 +32,29 @@ const limits = {
 
 const better = 'make a new line with `gatehouse hash password`'
 
+/** The entry of an object that a password file is in. */
+export interface FileEntry {
+  readonly kind: 'Secret' | 'ConfigMap'
+  readonly namespace: string
+  readonly name: string
+  readonly key: string
+}
+
+/** A finding at the policy whose cause is in the object that the policy names. */
+export interface PlacedFinding extends Finding {
+  readonly entry: FileEntry
+}
+
+/** `Secret shop/staff .htpasswd`: what people have to open. */
+export const showEntry = ({ kind, namespace, name, key }: FileEntry): string => `${kind} ${namespace}/${name} ${key}`
+
+/** Says in which entry the lines are that a finding of a password file counts. */
+export const inEntry = (finding: Finding, entry: FileEntry): PlacedFinding => ({
+  ...finding,
+  entry,
+  say: `${showEntry(entry)}${/^lines? \d/.test(finding.say) ? ',' : ':'} ${finding.say}`,
+})
+
 type Read = Result<Compiled<PasswordFile>>
 const known = new WeakMap<Uint8Array, Map<string, Read>>()
 

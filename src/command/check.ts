@@ -1,3 +1,6 @@
+import { z } from 'zod'
+import { showEntry } from '../authn/password-file.ts'
+import type { PlacedFinding } from '../authn/password-file.ts'
 import { worldOf } from '../cluster/objects.ts'
 import { showFix } from '../doctor/diagnosis.ts'
 import type { Diagnosis } from '../doctor/diagnosis.ts'
@@ -11,6 +14,8 @@ import { showRoute } from '../model/route.ts'
 import { address, createCompiler } from '../policy/compile.ts'
 import { distinct } from '../policy/distinct.ts'
 import type { OurService } from '../policy/gateway-api.ts'
+import { showObject } from '../policy/manifest.ts'
+import type { Manifest } from '../policy/manifest.ts'
 import { offlineServices, systemClock } from '../services.ts'
 import type { Settings } from '../settings.ts'
 import { settingsTable } from '../settings-table.ts'
@@ -105,7 +110,7 @@ export async function check(state: SourceState, settings: Settings, us: OurServi
     const refused = rules.filter(({ policy }) => policy === undefined)
     const told = new Set(wiring.flatMap(({ code, key }) => (key && explains.has(code) ? showRoute(key) : [])))
     return {
-      findings: once([...state.problems, ...problems], wiring),
+      findings: once([...state.problems, ...problems.map(inItsFile(state.manifests))], wiring),
       protectedRules: rules.length - refused.length,
       refusing: refused.map(({ key, refusal = 'no-policy' }) => {
         const rule = showRoute(key)
@@ -116,6 +121,19 @@ export async function check(state: SourceState, settings: Settings, us: OurServi
     await services.close()
   }
 }
+
+/** Names the file and line of a password file's entry too: the finding itself stands at the policy that uses it. */
+const inItsFile =
+  (manifests: readonly Manifest[]) =>
+  (problem: Problem & Partial<PlacedFinding>): Problem => {
+    const { entry, say } = problem
+    const found = entry && manifests.find((one) => showObject(one) === showObject(entry))
+    if (entry === undefined || found?.file === undefined) return problem
+    const texts = z.looseObject({ stringData: z.looseObject({ [entry.key]: z.string() }) })
+    const line = found.line([texts.safeParse(found.object).success ? 'stringData' : 'data', entry.key])
+    const file = line === undefined ? found.file : `${found.file}:${line}`
+    return { ...problem, say: say.replace(showEntry(entry), () => `${showEntry(entry)} (${file})`) }
+  }
 
 /** Findings that say that a rule refuses everything. */
 const explains: ReadonlySet<string> = new Set(['filter-without-policy', 'duplicate-rule'])

@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { styleText } from 'node:util'
 import { beforeAll, describe, expect, it } from 'vitest'
@@ -181,6 +184,46 @@ describe('the command', () => {
     const { code, output } = await run(['check', 'policies'], { environment: { GATEHOUSE_KUBERNETES: 'true' } })
     expect(output).toContain('rules protected')
     expect(code).toBe(0)
+  })
+})
+
+describe('what the report of small directories says', () => {
+  const route = `apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { namespace: shop, name: cart }
+spec: { rules: [{ name: pay }] }
+`
+  const policyOf = (spec: string): string => `apiVersion: gatehouse.dev/v1alpha1
+kind: AuthPolicy
+metadata: { namespace: shop, name: pay }
+spec:
+  targetRefs: [{ group: gateway.networking.k8s.io, kind: HTTPRoute, name: cart }]
+${spec}
+`
+  async function said(files: Readonly<Record<string, string>>): Promise<readonly string[]> {
+    const directory = await mkdtemp(join(tmpdir(), 'gatehouse-check-'))
+    try {
+      for (const [name, text] of Object.entries({ 'route.yaml': route, ...files })) {
+        await writeFile(join(directory, name), text)
+      }
+      const { findings } = await checkDirectory(directory, defaultSettings())
+      return findings.map(({ severity, code, path, say }) => `${severity} ${code} ${showPath(path)}: ${say}`)
+    } finally {
+      await rm(directory, { recursive: true, force: true })
+    }
+  }
+  const basic = policyOf('  authentication: [{ basic: { usersRef: { name: staff } } }]')
+  const secret = (data: string): string =>
+    `apiVersion: v1\nkind: Secret\nmetadata: { namespace: shop, name: staff }\n${data}\n`
+
+  it.each([
+    ['texts', 'stringData:\n  .htpasswd: |\n    # staff\n    ada', 5],
+    ['bytes', `data:\n  x: eA==\n  .htpasswd: ${Buffer.from('# staff\nada').toString('base64')}`, 6],
+  ])('a bad line of a password file is told with its Secret, entry, line and file, of %s', async (_, data, line) => {
+    expect(await said({ 'policy.yaml': basic, 'staff.yaml': secret(data) })).toContain(
+      'error bad-password-line spec.authentication[0].basic.usersRef: ' +
+        `Secret shop/staff .htpasswd (staff.yaml:${line}), line 2 has no colon`,
+    )
   })
 })
 
