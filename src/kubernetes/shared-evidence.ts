@@ -4,6 +4,8 @@ import type { Clock } from '../model/clock.ts'
 import type { Evidence } from '../registration/evidence.ts'
 import { managedBy, ownMetadata } from '../registration/own-object.ts'
 import type { Owner } from '../registration/desired.ts'
+import { witnesses } from '../registration/witness.ts'
+import type { Witness } from '../registration/witness.ts'
 import type { KubeClient } from './client.ts'
 import { isFields } from './kube-object.ts'
 import type { KubeObject } from './kube-object.ts'
@@ -60,7 +62,9 @@ export function createSharedEvidence({
     publish: async (unproven, world, signal) => {
       const now = clock.now()
       const seen = unproven.filter((rule) => evidence.checked(rule, now)).slice(0, most)
-      const text = JSON.stringify(Object.fromEntries(seen.map((rule) => [rule, printOf(rule)])))
+      const text = JSON.stringify(
+        Object.fromEntries(seen.map((rule) => [rule, `${printOf(rule)} ${evidence.witness(rule, now)}`])),
+      )
       if (seen.length === 0 || text === said) return undefined
       const wait = spoke + gap - clock.ticks()
       if (wait > 0) return wait
@@ -87,8 +91,9 @@ export function createSharedEvidence({
         const fresh = heard.get(metadata.name) !== metadata.resourceVersion
         heard.set(metadata.name, metadata.resourceVersion ?? '')
         if (metadata.name === name || !fresh) continue
-        for (const [rule, print] of told(metadata.annotations?.[annotation])) {
-          if (wanted.has(rule) && print === printOf(rule)) evidence.seen(rule, clock.now())
+        for (const [rule, text] of told(metadata.annotations?.[annotation])) {
+          const [print, by] = text.split(' ')
+          if (wanted.has(rule) && print === printOf(rule)) evidence.seen(rule, clock.now(), witnessNamed(by))
         }
       }
     },
@@ -126,6 +131,9 @@ function message(name: string, text: string, { us, world, owner, identity }: Spe
     spec: { holderIdentity: identity },
   }
 }
+
+/** Of a replica of another version it may not be known who sent what it saw. */
+const witnessNamed = (name: string | undefined): Witness => witnesses.find((one) => one === name) ?? 'somebody'
 
 /** What another replica wrote; anything else of that shape is as good as nothing. */
 function told(text: string | undefined): readonly (readonly [string, string])[] {

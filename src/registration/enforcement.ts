@@ -3,8 +3,8 @@ import { showRoute } from '../model/route.ts'
 import type { Claimed } from '../policy/report.ts'
 import type { AncestorRef, Verdict } from './desired.ts'
 import { showRef } from './parents.ts'
-import { prove } from './proof.ts'
-import type { Grounds } from './proof.ts'
+import { proofs, prove } from './proof.ts'
+import type { Grounds, Proof } from './proof.ts'
 import { listed, plain } from './sentence.ts'
 
 /** Where a working policy is in force, where another is, and what the status said of it so far. */
@@ -18,25 +18,30 @@ export interface Claim {
 
 /** `Enforced` of rules that a working policy is in force for: True only where each of them is proved through this ancestor. */
 export function enforced({ at, inForce, lost, proved }: Claim, grounds: Grounds): Verdict {
-  const proofs = inForce.map(({ key }) => ({ rule: key.rule, proof: prove(showRoute(key), at, grounds) }))
-  const open = proofs.flatMap(({ proof }) => (proof.kind === 'open' ? [proof] : []))
-  const missing = proofs.flatMap(({ proof }) => (proof.kind === 'missing' ? [proof] : []))
+  const all = inForce.map(({ key }) => prove(showRoute(key), at, grounds))
+  const missing = all.flatMap((proof) => (proof.kind === 'missing' ? [proof] : []))
   const others = lost.length === 0 ? '' : ` ${overriddenSay(lost)}`
-  const [first] = open
-  if (first !== undefined) return { status: 'False', reason: 'ProbePassed', message: `${first.say}${others}` }
-  const message = `${provedSay(inForce, at, grounds)}${besideSay(inForce, at, grounds)}${others}`
+  const open = all.find((proof) => proof.kind === 'open')
+  if (open !== undefined) return { status: 'False', reason: 'ProbePassed', message: `${open.say}${others}` }
+  const beside = besideSay(inForce, at, grounds)
+  const messageOf = (by: Proof): string => `${provedSay(by, inForce, at, grounds)}${beside}${others}`
+  const kept = missing.every(({ reason }) => quiet.has(reason))
+    ? inherited({ inForce, proved, messageOf }, grounds)
+    : undefined
   const [lack] = missing
-  const inherited = missing.every(({ reason }) => quiet.has(reason)) && inherits(message, proved, inForce, grounds)
-  if (lack !== undefined && !inherited) {
-    const more =
-      missing.length > 1 ? ` The same or another proof is missing for ${missing.length - 1} more of its rules.` : ''
-    return { status: 'Unknown', reason: lack.reason, message: `${lack.say}${more}${others}` }
+  // All of it is proved as well as the worst of it is.
+  const own = lack === undefined ? proofs.findLast((by) => all.some((one) => 'by' in one && one.by === by)) : undefined
+  const best = proofs.find((by) => by === own || by === kept)
+  if (best !== undefined) {
+    return { status: 'True', reason: lost.length === 0 ? 'Enforced' : 'PartiallyEnforced', message: messageOf(best) }
   }
-  return { status: 'True', reason: lost.length === 0 ? 'Enforced' : 'PartiallyEnforced', message }
+  const more =
+    missing.length > 1 ? ` The same or another proof is missing for ${missing.length - 1} more of its rules.` : ''
+  return { status: 'Unknown', reason: lack?.reason ?? 'NoRules', message: `${lack?.say ?? ''}${more}${others}` }
 }
 
-/** Names the generations of the routes: a proof is a proof of that form of them. */
-function provedSay(inForce: readonly Claimed[], at: AncestorRef, { route }: Grounds): string {
+/** Says what was accepted as proof, and names the generations of the routes: it is a proof of that form of them. */
+function provedSay(by: Proof, inForce: readonly Claimed[], at: AncestorRef, { route }: Grounds): string {
   const rules = inForce.map(({ key }) => `${key.route}/${key.rule}`)
   const names = [...new Set(inForce.map(({ key }) => `${key.namespace}/${key.route}`))]
   const forms = names.map((name) => `${name} at generation ${route(name)?.route.route.object.metadata.generation ?? 0}`)
@@ -46,8 +51,24 @@ function provedSay(inForce: readonly Claimed[], at: AncestorRef, { route }: Grou
     .digest('hex')
     .slice(0, 12)
   const form = few ? `HTTPRoute ${forms.join(', ')}` : `${forms.length} HTTPRoutes, of form ${print}`
-  return `Requests through ${showRef(at)} are checked: ${listed(rules)} (${form}).`
+  const what = `${listed(rules)} (${form})`
+  return by === 'somebody'
+    ? `Checks were seen for ${what}. Who sent them is not known: ${betterProof(at)} would show that ${whoOf(at)} did.`
+    : `Requests through ${showRef(at)} are checked: ${what}. ${evidenceSay[by]}`
 }
+
+const evidenceSay: Readonly<Record<Exclude<Proof, 'somebody'>, string>> = {
+  probe: 'A probe without credentials was refused there.',
+  certificate: 'The checks came with a client certificate (--tls-client-ca).',
+  gateway: "The checks came from a Gateway's own address.",
+}
+
+const certificates = 'client certificates (--tls-client-ca)'
+
+const betterProof = ({ kind }: AncestorRef): string =>
+  kind === 'Gateway' ? `a probe (--probe) or ${certificates}` : certificates
+
+const whoOf = (at: AncestorRef): string => (at.kind === 'Gateway' ? showRef(at) : `whatever serves ${showRef(at)}`)
 
 /** Errors that leave the checks in force: who reads that all is well has to learn of them there. */
 function besideSay(inForce: readonly Claimed[], at: AncestorRef, { objections }: Grounds): string {
@@ -61,20 +82,22 @@ function besideSay(inForce: readonly Claimed[], at: AncestorRef, { objections }:
 }
 
 // Nothing speaks against it; we only did not see it.
-const quiet: ReadonlySet<string> = new Set(['NoCheckSeen', 'GatewayNotTold'])
+const quiet: ReadonlySet<string> = new Set(['NoCheckSeen', 'NoGatewaySeen', 'GatewayNotTold'])
+
+interface Past {
+  readonly inForce: readonly Claimed[]
+  readonly proved: string | undefined
+  readonly messageOf: (by: Proof) => string
+}
 
 /**
- * True where the status already tells of a proof for the very same forms of policy and routes: a replica that has just started,
- * or just became the one that writes, has not seen anything yet, and what was proved did not become false by that.
+ * The proof that the status already tells of for the very same forms of policy and routes: a replica that has just started, or
+ * just became the one that writes, has not seen anything yet, and what was proved did not become false by that.
  */
-function inherits(
-  message: string,
-  proved: string | undefined,
-  inForce: readonly Claimed[],
-  { evidence, now }: Grounds,
-): boolean {
+function inherited({ inForce, proved, messageOf }: Past, { evidence, now }: Grounds): Proof | undefined {
   const unchanged = inForce.every(({ key }) => evidence.unchanged(showRoute(key)))
-  return unchanged && message === proved && now - evidence.since < evidence.belief
+  if (proved === undefined || !unchanged || now - evidence.since >= evidence.belief) return undefined
+  return proofs.find((by) => messageOf(by) === proved)
 }
 
 /** One sentence for rules where another policy is in force. */

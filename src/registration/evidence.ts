@@ -1,3 +1,6 @@
+import { witnesses } from './witness.ts'
+import type { Witness } from './witness.ts'
+
 /** What a probe without credentials met at a gateway. */
 export type ProbeOutcome =
   /** Refused, after a check that we saw. */
@@ -10,8 +13,10 @@ export type ProbeOutcome =
 /** What is known of one rule: nothing about it is guessed. */
 export interface Evidence {
   /** Counts a check for a rule (`namespace/route/rule`). Called for every request: it only writes a number. */
-  readonly seen: (rule: string, now: number) => void
-  /** Whether a check was seen since the rule's present form came about. */
+  readonly seen: (rule: string, now: number, by?: Witness) => void
+  /** Who sent checks since the rule's present form came about: the one that proves most; undefined where none was seen. */
+  readonly witness: (rule: string, now: number) => Witness | undefined
+  /** Whether one of them may have come from a gateway. */
   readonly checked: (rule: string, now: number) => boolean
   readonly probed: (gateway: string, rule: string, outcome: ProbeOutcome, now: number) => void
   readonly probe: (gateway: string, rule: string, now: number) => ProbeOutcome | undefined
@@ -19,7 +24,7 @@ export interface Evidence {
   readonly lastSeen: (rule: string) => number | undefined
   /** Forgets what was learnt of other forms of the rules, and of rules that are gone. `form` changes with whatever decides whether checks are made. */
   readonly settle: (forms: ReadonlyMap<string, RuleForm>, now: number) => void
-  /** Rises with every first check of a rule and every probe that says something new. */
+  /** Rises with every first check of a rule, with one that proves more, and with every probe that says something new. */
   readonly version: () => number
   /** The form that checks count for now. */
   readonly form: (rule: string) => string | undefined
@@ -48,28 +53,40 @@ interface Known {
   readonly from: number
 }
 
-/** An empty memory; it holds two numbers for each rule of the snapshot in force. */
+/** An empty memory; it holds a few numbers for each rule of the snapshot in force. */
 export function createEvidence(since: number): Evidence {
-  const checks = new Map<string, number>()
+  const checks = new Map<string, Partial<Record<Witness, number>>>()
   const probes = new Map<string, { readonly outcome: ProbeOutcome; readonly at: number }>()
   let known: ReadonlyMap<string, Known> = new Map()
   let version = 0
 
-  const checked = (rule: string, now: number): boolean => {
-    const at = checks.get(rule)
-    return at !== undefined && at >= (known.get(rule)?.from ?? 0) && now - at < belief
+  const witness = (rule: string, now: number): Witness | undefined => {
+    const times = checks.get(rule)
+    if (times === undefined) return undefined
+    const from = Math.max(known.get(rule)?.from ?? 0, now - belief + 1)
+    return witnesses.find((by) => (times[by] ?? -Infinity) >= from)
   }
   return {
     since,
     belief,
     form: (rule) => known.get(rule)?.form,
     unchanged: (rule) => known.get(rule)?.from === 0,
-    seen: (rule, now) => {
-      if (!checked(rule, now)) version += 1
-      checks.set(rule, now)
+    seen: (rule, now, by = 'somebody') => {
+      const times = checks.get(rule) ?? {}
+      const before = witness(rule, now)
+      times[by] = now
+      checks.set(rule, times)
+      if (witness(rule, now) !== before) version += 1
     },
-    checked,
-    lastSeen: (rule) => checks.get(rule),
+    witness,
+    checked: (rule, now) => {
+      const by = witness(rule, now)
+      return by !== undefined && by !== 'local'
+    },
+    lastSeen: (rule) => {
+      const times = Object.values(checks.get(rule) ?? {})
+      return times.length === 0 ? undefined : Math.max(...times)
+    },
     probed: (gateway, rule, outcome, now) => {
       const at = `${gateway} ${rule}`
       if (JSON.stringify(probes.get(at)?.outcome) !== JSON.stringify(outcome)) version += 1

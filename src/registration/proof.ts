@@ -6,6 +6,7 @@ import type { OurRoute } from './our-routes.ts'
 import { showRef } from './parents.ts'
 import type { Parent } from './parents.ts'
 import { sentence } from './sentence.ts'
+import type { Witness } from './witness.ts'
 
 /** A route with everything that leads to it. */
 export interface Reached {
@@ -22,9 +23,14 @@ export interface Grounds {
   readonly objections: Objections
 }
 
+/** What shows that a rule is checked, the surest first: a probe that was refused, or a check, by who sent it. */
+export const proofs = ['probe', 'certificate', 'gateway', 'somebody'] as const satisfies readonly ('probe' | Witness)[]
+
+export type Proof = (typeof proofs)[number]
+
 /** How one rule stands at one gateway. */
 export type RuleProof =
-  | { readonly kind: 'proved' }
+  | { readonly kind: 'proved'; readonly by: Proof }
   | { readonly kind: 'open'; readonly say: string }
   | { readonly kind: 'missing'; readonly reason: string; readonly say: string }
 
@@ -44,8 +50,9 @@ export function prove(rule: string, at: AncestorRef, grounds: Grounds): RuleProo
     const say = 'Not all rules under this name have an ExternalAuth filter that asks Gatehouse'
     return lacking('FilterMissing', `${say}: ${rule}; give each rule a name of its own`)
   }
-  return bearing === 'checked' && onlyWay(parent, reached) && grounds.evidence.checked(rule, grounds.now)
-    ? { kind: 'proved' }
+  const by = grounds.evidence.witness(rule, grounds.now)
+  return bearing === 'checked' && onlyWay(parent, reached) && by !== undefined && by !== 'local'
+    ? { kind: 'proved', by }
     : wanting(rule, reached, parent, grounds)
 }
 
@@ -58,7 +65,7 @@ function bearingAt(rule: string, at: AncestorRef, { objections }: Grounds): Bear
 /** A probe tells for sure, if it tells anything; but it is one request, and others of the rule may be served unchecked. */
 function byProbe(rule: string, at: AncestorRef, bearing: Bearing, { evidence, now }: Grounds): RuleProof | undefined {
   const probe = evidence.probe(showRef(at), rule, now)
-  if (probe?.kind === 'refused' && bearing !== 'open') return { kind: 'proved' }
+  if (probe?.kind === 'refused' && bearing !== 'open') return { kind: 'proved', by: 'probe' }
   if (probe?.kind !== 'passed') return undefined
   const say = `A request without credentials for ${rule} got status ${probe.status} through ${showRef(at)}`
   return { kind: 'open', say: `${say}: the gateway does not ask.` }
@@ -97,13 +104,18 @@ function wanting(rule: string, reached: Reached, { ref, accepted, resolved }: Pa
   const probe = grounds.evidence.probe(showRef(ref), rule, grounds.now)
   if (probe?.kind === 'unclear') return lacking('ProbeUnclear', `The probe of ${short} tells nothing: ${probe.say}`)
   const gateways = reached.parents.filter((one) => one.accepted.status === 'True').length
-  return gateways > 1 && grounds.evidence.checked(rule, grounds.now)
+  const by = grounds.evidence.witness(rule, grounds.now)
+  if (by === 'local') return lacking('NoGatewaySeen', `${localSay(short)}; send one request through ${showRef(ref)}`)
+  return gateways > 1 && by !== undefined
     ? lacking(
         'GatewayNotTold',
         `Checks for ${short} were seen, but ${gateways} gateways serve it and a check does not tell which one asked; a probe would (--probe)`,
       )
     : lacking('NoCheckSeen', `No check for ${short} was seen yet; send one request through ${showRef(ref)}`)
 }
+
+const localSay = (short: string): string =>
+  `Checks for ${short} came from Gatehouse's own machine only, as through kubectl port-forward, and prove no gateway`
 
 function seenSay(rule: string, { evidence, now }: Grounds): string {
   const short = rule.slice(rule.indexOf('/') + 1)

@@ -66,6 +66,15 @@ describe('evidence of checks', () => {
       },
       false,
     ],
+    ['from this very machine', (evidence) => evidence.seen(rule, 1000, 'local'), false],
+    [
+      'from this very machine, and from elsewhere',
+      (evidence) => {
+        evidence.seen(rule, 1000, 'somebody')
+        evidence.seen(rule, 2000, 'local')
+      },
+      true,
+    ],
     ['more than a day ago', (evidence) => evidence.seen(rule, 50_000 - day), false],
   ])('%s', (_, happens, expected) => {
     const evidence = createEvidence(0)
@@ -80,6 +89,22 @@ describe('evidence of checks', () => {
       return evidence.version()
     })
     expect(new Set(versions).size).toBe(1)
+  })
+
+  it('remembers who proves most, and tells when somebody proves more', () => {
+    const evidence = createEvidence(0)
+    const told = (['local', 'somebody', 'gateway', 'somebody', 'certificate'] as const).map((by, at) => {
+      evidence.seen(rule, 1000 + at, by)
+      return [evidence.witness(rule, 2000), evidence.version()]
+    })
+    expect(told).toEqual([
+      ['local', 1],
+      ['somebody', 2],
+      ['gateway', 3],
+      ['gateway', 3],
+      ['certificate', 4],
+    ])
+    expect(evidence.lastSeen(rule)).toBe(1004)
   })
 
   it('holds nothing of rules that are not claimed', () => {

@@ -12,6 +12,7 @@ import { showRef } from '../../src/registration/parents.ts'
 import { reconcile, ruleForms } from '../../src/registration/reconcile.ts'
 import type { RuleFinding } from '../../src/registration/objections.ts'
 import type { RegistrationOptions } from '../../src/registration/reconcile.ts'
+import type { Witness } from '../../src/registration/witness.ts'
 import { offlineServices } from '../../src/services.ts'
 import { readManifests } from '../support/manifests.ts'
 
@@ -31,7 +32,8 @@ const now = Date.parse('2026-11-24T12:00:00Z')
 
 /** What a world's first document may say. */
 interface Head {
-  readonly seen?: readonly string[]
+  /** Rules, or rules by who sent the checks. */
+  readonly seen?: readonly string[] | Readonly<Partial<Record<Witness, readonly string[]>>>
   readonly probes?: readonly { readonly gateway: string; readonly rule: string; readonly outcome: ProbeOutcome }[]
   readonly findings?: readonly RuleFinding[]
   readonly unlisted?: readonly string[]
@@ -49,7 +51,8 @@ function desired(text: string): Desired {
     unlisted: new Set(unlisted),
   }
   const evidence = createEvidence(now)
-  for (const rule of seen) evidence.seen(rule, now)
+  const sent = Object.entries(Array.isArray(seen) ? { somebody: seen as readonly string[] } : seen)
+  for (const [by, rules] of sent) for (const rule of rules) evidence.seen(rule, now, by as Witness)
   for (const { gateway, rule, outcome } of probes) evidence.probed(gateway, rule, outcome, now)
   evidence.settle(ruleForms(observed, us), now)
   const { admits, ...rest } = options ?? { versions: {} }
