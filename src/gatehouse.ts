@@ -108,14 +108,22 @@ export async function startGatehouse({
     opened.push(listener)
     return listener
   }
-  const http = { engine, tls, trustedProxies: settings.trustedProxies, budgetMillis: settings.httpBudget }
+  const tlsRefused = (reason: Error): void => warn(`${reason.message} The certificate in force stays.`)
+  // All listeners read the same files: the first of them tells.
+  const http = (first: boolean) => ({
+    engine,
+    tls,
+    tlsRefused: first ? tlsRefused : undefined,
+    trustedProxies: settings.trustedProxies,
+    budgetMillis: settings.httpBudget,
+  })
   try {
     const grpc = await open('gRPC', settings.grpcListen, async (listen) => {
       const server = await createGrpcServer({
         engine,
         listen,
         tls,
-        tlsRefused: (reason) => warn(`${reason.message} The certificate in force stays.`),
+        tlsRefused,
         identity: { envoyGatewayMetadata: settings.envoyGatewayMetadata },
         reflection: settings.grpcReflection,
         codec: settings.codec,
@@ -125,10 +133,10 @@ export async function startGatehouse({
       return { ...server, close: (graceMillis: number) => server.close({ graceMillis }) }
     })
     const keyed = await open('HTTP', settings.httpListen, (listen) =>
-      createHttpListener({ ...http, kind: 'keyed', listen }),
+      createHttpListener({ ...http(grpc === undefined), kind: 'keyed', listen }),
     )
     const matching = await open('matching', settings.matchingListen, (listen) =>
-      createHttpListener({ ...http, kind: 'matching', listen }),
+      createHttpListener({ ...http((grpc ?? keyed) === undefined), kind: 'matching', listen }),
     )
     const admin = await open('admin', settings.adminListen, (listen) =>
       createAdmin({ listen, ready: () => ({ policies: engine.ready(), draining }), registry: metrics.registry }),

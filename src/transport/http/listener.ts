@@ -13,6 +13,8 @@ export interface Endpoint {
 export interface HttpSocketParts {
   readonly listen: Endpoint
   readonly tls: TlsFiles | undefined
+  /** Told when changed TLS files cannot be used; those in force stay. */
+  readonly tlsRefused?: ((reason: Error) => void) | undefined
   readonly connected: (socket: Socket) => void
   /** More connections than this are not even shaken hands with. */
   readonly most: number
@@ -26,12 +28,13 @@ export interface HttpSocket {
 }
 
 /** Opens the socket of an HTTP listener, in the clear or over TLS with either version of HTTP; rejects with the system's own error. */
-export async function openSocket({ listen, tls, connected, most }: HttpSocketParts): Promise<HttpSocket> {
+export async function openSocket(parts: HttpSocketParts): Promise<HttpSocket> {
+  const { listen, tls, connected, most } = parts
   const { server, close } =
     tls === undefined
       ? // A client may end its half after a request and still wait for the answer.
         { server: createServer({ noDelay: true, allowHalfOpen: true }, connected), close: () => undefined }
-      : await secured(tls, connected)
+      : await secured(tls, parts)
   server.maxConnections = most
   try {
     await new Promise<void>((resolve, reject) => server.once('error', reject).listen({ ...listen }, resolve))
@@ -52,7 +55,7 @@ export async function openSocket({ listen, tls, connected, most }: HttpSocketPar
 
 async function secured(
   files: TlsFiles,
-  connected: (socket: Socket) => void,
+  { connected, tlsRefused }: HttpSocketParts,
 ): Promise<{ server: Server; close: () => void }> {
   const mutual = files.clientCa !== undefined
   const policy = { ...tlsPolicy, ALPNProtocols: ['h2', 'http/1.1'] }
@@ -62,7 +65,7 @@ async function secured(
   server.on('tlsClientError', () => undefined) // the handshake failed: the socket is closed already
   const watch = watchTls(files, {
     changed: (renewed) => server.setSecureContext({ ...policy, ...renewed }),
-    refused: () => undefined, // what is in force stays; the gRPC listener tells of the same files
+    refused: (reason) => tlsRefused?.(reason),
   })
   return { server, close: watch.close }
 }

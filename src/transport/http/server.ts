@@ -27,6 +27,8 @@ export interface HttpListenerOptions {
   readonly kind: 'keyed' | 'matching'
   readonly listen: Endpoint
   readonly tls?: TlsFiles | undefined
+  /** Told when changed TLS files cannot be used; those in force stay. */
+  readonly tlsRefused?: ((reason: Error) => void) | undefined
   /** Addresses and CIDR blocks whose forwarded headers are believed. */
   readonly trustedProxies: readonly string[]
   /** Longest time for an answer. */
@@ -44,7 +46,7 @@ export interface HttpListener {
 
 /** Opens an HTTP listener: HTTP/1.1 and HTTP/2 on one port, in the clear or over TLS. */
 export async function createHttpListener(options: HttpListenerOptions): Promise<HttpListener> {
-  const { engine, kind, listen, tls, trustedProxies, budgetMillis = 1000 } = options
+  const { engine, kind, listen, tls, tlsRefused, trustedProxies, budgetMillis = 1000 } = options
   const most = options.connections ?? httpLimits.connections
   const answer = answering({ engine, kind, trusts: trustedSources(trustedProxies), budgetMillis })
   const connections = createConnections(most)
@@ -59,7 +61,7 @@ export async function createHttpListener(options: HttpListenerOptions): Promise<
     if (!state.ended && connections.admit(socket)) switchProtocol(socket, protocols)
     else socket.destroy()
   }
-  const { address, refuse } = await openSocket({ listen, tls, connected, most: most * 2 })
+  const { address, refuse } = await openSocket({ listen, tls, tlsRefused, connected, most: most * 2 })
   return {
     address,
     async close(graceMillis) {

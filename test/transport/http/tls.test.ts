@@ -5,6 +5,11 @@ import { request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
+import { startGatehouse } from '../../../src/gatehouse.ts'
+import { createMetrics } from '../../../src/metrics.ts'
+import { createServices } from '../../../src/services.ts'
+import { defaultSettings } from '../../../src/settings.ts'
+import { createFileSource } from '../../../src/source/files.ts'
 import { authority, opensslMissing } from '../../support/certificates.ts'
 import { prefix, serving } from './serving.ts'
 
@@ -15,6 +20,9 @@ const file = (name: string, text: string): string => {
   writeFileSync(join(folder, name), text)
   return join(folder, name)
 }
+
+const off = { kind: 'off' } as const
+const free = { kind: 'on', host: '127.0.0.1', port: 0 } as const
 
 describe.skipIf(opensslMissing)('HTTP over TLS', () => {
   const ours = opensslMissing ? undefined : authority()
@@ -85,6 +93,46 @@ describe.skipIf(opensslMissing)('HTTP over TLS', () => {
     await close(200)
     await expect.poll(() => told[0]).toBe(2 ** 31 - 1)
     session.destroy()
+  })
+  it('tells of renewed files that cannot be used, and goes on with those in force', async () => {
+    const own = {
+      certificate: file('renewed.pem', issued?.cert ?? ''),
+      key: file('renewed-key.pem', issued?.key ?? ''),
+    }
+    const told: string[] = []
+    const { port, close } = await serving({ tls: own, tlsRefused: ({ message }) => told.push(message) })
+    file('renewed-key.pem', gateway?.key ?? '')
+    await expect.poll(() => told, { timeout: 5_000 }).toHaveLength(1)
+    expect(told[0]).toContain('renewed.pem cannot be used with its key')
+    expect(await first(port, {})).toBe(200)
+    await close()
+  })
+  it.each([
+    ['gRPC', {}],
+    ['the first HTTP listener', { grpcListen: off }],
+    ['the only one', { grpcListen: off, httpListen: off }],
+  ])('a whole Gatehouse says it once, whoever listens: %s', async (_, some) => {
+    const tlsCert = file('whole.pem', issued?.cert ?? '')
+    const tlsKey = file('whole-key.pem', issued?.key ?? '')
+    const told: string[] = []
+    const metrics = createMetrics()
+    const services = createServices({ telemetry: metrics.telemetry })
+    const listeners = { grpcListen: free, httpListen: free, matchingListen: free, adminListen: off, ...some }
+    const running = await startGatehouse({
+      settings: { ...defaultSettings(), ...listeners, tlsCert, tlsKey },
+      source: createFileSource({ directory: folder }),
+      services,
+      metrics,
+      record: () => undefined,
+      onState: () => undefined,
+      warn: (sentence) => told.push(sentence),
+    })
+    file('whole-key.pem', gateway?.key ?? '')
+    await expect.poll(() => told.length, { timeout: 5_000 }).toBeGreaterThan(0)
+    await new Promise((done) => setTimeout(done, 1_200)) // the others look once a second as well
+    expect(told).toEqual([expect.stringMatching(/whole\.pem cannot be used .* The certificate in force stays\.$/)])
+    await running.stop({ wait: 0, grace: 100 })
+    await services.close()
   })
   it('says in one sentence which file cannot be used', async () => {
     await expect(serving({ tls: { certificate: join(folder, 'nowhere.pem'), key: tls.key } })).rejects.toThrow(
