@@ -66,6 +66,9 @@ function compile(given: Block, context: MethodContext): Result<Compiled<Authenti
   if (table.size === 0) {
     const say = found.value.length === 0 ? 'no Secret carries these labels: nobody can pass' : 'the Secret holds no key'
     findings.push(weakness('nothing-to-check', ['keysRef'], say))
+  } else if ([...table.values()].every(({ expires }) => expires <= context.services.clock.now())) {
+    const mend = 'make a new one with `gatehouse hash key`'
+    findings.push(weakness('nothing-to-check', ['keysRef'], 'every key has expired: nobody can pass', mend))
   }
   return ok({ value: authenticator(credentialReader(sources), table, context), findings })
 }

@@ -8,7 +8,8 @@ import { examine } from '../doctor/examine.ts'
 import { ruleNeeds } from '../doctor/rule-needs.ts'
 import type { DenyReason } from '../model/decision.ts'
 import { silent } from '../model/telemetry.ts'
-import { showPath } from '../model/result.ts'
+import { authRequest } from '../model/request.ts'
+import { showPath, weakness } from '../model/result.ts'
 import type { Problem } from '../model/result.ts'
 import { showRoute } from '../model/route.ts'
 import { address, createCompiler } from '../policy/compile.ts'
@@ -16,6 +17,7 @@ import { distinct } from '../policy/distinct.ts'
 import type { OurService } from '../policy/gateway-api.ts'
 import { showObject } from '../policy/manifest.ts'
 import type { Manifest } from '../policy/manifest.ts'
+import type { Policy, Rule } from '../policy/snapshot.ts'
 import { offlineServices, systemClock } from '../services.ts'
 import type { Settings } from '../settings.ts'
 import { settingsTable } from '../settings-table.ts'
@@ -105,12 +107,13 @@ export async function check(state: SourceState, settings: Settings, us: OurServi
     // The second object of a name is a problem of its own, and nothing that anybody serves.
     const world = worldOf(distinct(state.manifests, () => undefined).all)
     const budgets = { HTTP: settings.httpBudget, GRPC: settings.grpcBudget }
+    const opened = openToGuests(rules, world.manifests)
     const wiring = examine({ world, us, rules: ruleNeeds(rules, reports()), budgets, ...trust(settings) })
     snapshot.release()
     const refused = rules.filter(({ policy }) => policy === undefined)
     const told = new Set(wiring.flatMap(({ code, key }) => (key && explains.has(code) ? showRoute(key) : [])))
     return {
-      findings: once([...state.problems, ...problems.map(inItsFile(state.manifests))], wiring),
+      findings: once([...state.problems, ...problems.map(inItsFile(state.manifests)), ...opened], wiring),
       protectedRules: rules.length - refused.length,
       refusing: refused.map(({ key, refusal = 'no-policy' }) => {
         const rule = showRoute(key)
@@ -120,6 +123,36 @@ export async function check(state: SourceState, settings: Settings, us: OurServi
   } finally {
     await services.close()
   }
+}
+
+/** Policies whose conditions let everybody in after all: the compiler sees only that there are some. */
+function openToGuests(rules: readonly Rule[], manifests: readonly Manifest[]): readonly Problem[] {
+  const open = rules.flatMap(({ policy, ...rule }) =>
+    policy !== undefined && admitsGuest(rule, policy) ? [[policy.name, showRoute(rule.key)] as const] : [],
+  )
+  const byPolicy = Map.groupBy(open, ([name]) => name)
+  return manifests.flatMap((manifest) => {
+    const [first] = byPolicy.get(`${manifest.namespace}/${manifest.name}`) ?? []
+    if (manifest.kind !== 'AuthPolicy' || first === undefined) return []
+    const say = `lets in everybody who presents no credential: at ${first[1]} its conditions hold for a plain GET of /`
+    return [address(manifest, { ...weakness('allows-everybody', ['spec', 'guest'], say), severity: 'note' })]
+  })
+}
+
+/** Only what is answered at once counts: to wait would mean that somebody else is asked. */
+function admitsGuest(
+  { key, hostnames: [host = ''] }: Pick<Rule, 'key' | 'hostnames'>,
+  { guest: identity, conditions }: Policy,
+): boolean {
+  if (identity === undefined || conditions.length === 0) return false
+  const claim = { kind: 'key', key } as const
+  const authority = host === '' ? 'localhost' : host.replace(/^\*/, 'www')
+  const request = authRequest({ via: 'check', claim, method: 'GET', authority, target: '/', headers: new Map() })
+  const { signal } = new AbortController()
+  return conditions.every((condition) => {
+    const answer = condition({ request, identity, rule: key }, signal)
+    return !(answer instanceof Promise) && answer.kind === 'true'
+  })
 }
 
 /** Names the file and line of a password file's entry too: the finding itself stands at the policy that uses it. */

@@ -39,6 +39,9 @@ export async function hashKeyCommand({ generate, expires }: HashKeyOptions, term
   if (expires !== undefined && until === undefined) {
     throw new UsageError(`"${expires}" is not a date; write one such as 2027-01-31 or 2027-01-31T12:00:00Z`)
   }
+  if (until !== undefined && until <= Date.now()) {
+    throw new UsageError(`"${expires}" is past: the key would be refused from the start; give a date to come`)
+  }
   const key = generate ? newApiKey() : await readSecret('API key', terminal)
   const fault = apiKeyFault(key)
   if (fault !== undefined) throw new UsageError(`this is no API key: it ${fault}`)

@@ -213,6 +213,20 @@ describe('compiling', () => {
     expect(subjectOf(ask(withKey(acme), none))).toBe('bad-credential')
   })
 
+  it('warns where every key has expired, and not where one is left', () => {
+    const until = (time: string): string => hashApiKey(newApiKey(), new Date(time))
+    const past = (): string => until('2026-11-24T11:59:59Z')
+    const said = (keys: Record<string, string>): unknown => {
+      const result = compiled(apiKey, byName, methodContext({ objects: secret({ keys }) }))
+      return result.ok && result.value.findings.map(({ code, severity, say }) => `${severity} ${code}: ${say}`)
+    }
+    expect(said({ acme: past(), globex: past() })).toEqual([
+      'warning nothing-to-check: every key has expired: nobody can pass',
+    ])
+    expect(said({ acme: past(), globex: until('2026-11-24T12:00:01Z') })).toEqual([])
+    expect(said({ acme: past(), globex })).toEqual([])
+  })
+
   it('CFG-21 selects by label, in its own namespace only', () => {
     const [bank, other] = [newApiKey(), newApiKey()]
     const labels = { app: 'partner' }

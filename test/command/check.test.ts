@@ -225,6 +225,25 @@ ${spec}
         `Secret shop/staff .htpasswd (staff.yaml:${line}), line 2 has no colon`,
     )
   })
+
+  it.each([
+    [{ cel: 'true' }, true],
+    [{ cel: "request.method in ['GET', 'HEAD'] || identity.method == 'staff'" }, true],
+    [{ cel: "identity.subject == 'anybody'" }, true],
+    [{ cel: "request.host == 'localhost'" }, true],
+    [{ cel: "request.method == 'POST'" }, false],
+    [{ cel: "request.headers['x-team'] == 'a'" }, false],
+    [{ kubernetes: { verb: 'get', resource: 'pods' } }, false],
+  ])('a guest with %j: lets everybody in: %s', async (condition, open) => {
+    const policy = policyOf(
+      `  guest: { subject: anybody }\n  authorization: [{ cel: 'true' }, ${JSON.stringify(condition)}]`,
+    )
+    const say = 'at shop/cart/pay its conditions hold for a plain GET of /'
+    const note = `note allows-everybody spec.guest: lets in everybody who presents no credential: ${say}`
+    expect((await said({ 'policy.yaml': policy })).filter((one) => one.startsWith('note allows'))).toEqual(
+      open ? [note] : [],
+    )
+  })
 })
 
 describe('colours', () => {

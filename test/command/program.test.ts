@@ -179,7 +179,7 @@ describe('hash', () => {
     expect(code).toBe(0)
   })
   it('makes a key and its line, and shows the key once', async () => {
-    const { output, messages } = await run(['hash', 'key', '--generate', '--expires', '2027-01-31'])
+    const { output, messages } = await run(['hash', 'key', '--generate', '--expires', '9999-01-31'])
     expect(output).toMatch(/^\$gatehouse-key\$/)
     expect(messages).toMatch(/shown this once: \S{30,}/)
     expect(output).not.toContain(/once: (\S+)/.exec(messages)?.[1])
@@ -196,6 +196,7 @@ describe('hash', () => {
     ['half a character', ['hash', 'key'], Buffer.from('12345678\u20ac').subarray(0, -1), /is not UTF-8/],
     ['a colon in the user', ['hash', 'password', '--user', 'a:b'], 'x', /no colon/],
     ['a bad date', ['hash', 'key', '--generate', '--expires', 'soon'], '', /"soon" is not a date/],
+    ['a date that is past', ['hash', 'key', '--generate', '--expires', '2020-01-31'], '', /"2020-01-31" is past/],
     ['a secret in the arguments', ['hash', 'password', 'hunter2'], '', /too many arguments/],
   ] as const)('refuses %s', async (_, args, input, message) => {
     const { code, messages } = await run(args, { input })
