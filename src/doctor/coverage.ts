@@ -1,31 +1,45 @@
 import { clipped, diagnosis, edit, fixedBy, ruleNamed } from './diagnosis.ts'
-import type { Diagnosis, Fix } from './diagnosis.ts'
+import type { Diagnosis } from './diagnosis.ts'
 import { mendedFilter } from './mended-filter.ts'
+import type { RuleNeeds } from './rule-needs.ts'
 import { controllersOf, ours } from './scene.ts'
 import type { RuleSite, Scene } from './scene.ts'
 import { vendorObjects } from './vendor-objects.ts'
 
 /** Whether filter and policy meet: one without the other either refuses everything or checks nothing. */
 export function filterAndPolicy(site: RuleSite, scene: Scene): readonly Diagnosis[] {
-  const { filter, needs, route, key, rule, index } = site
-  if (filter !== undefined) return needs === undefined ? [withoutPolicy(site, scene)] : []
-  if (needs === undefined) return []
+  if (site.filter !== undefined) return site.needs === undefined ? [withoutPolicy(site, scene)] : []
+  return site.needs === undefined ? [] : [withoutFilter(site, site.needs, scene)]
+}
+
+function withoutFilter(site: RuleSite, { policy }: RuleNeeds, scene: Scene): Diagnosis {
+  const { route, key, rule, index } = site
   const path = ['spec', 'rules', index, 'filters']
-  // Where no gateway knows the filter, its own way of asking does not show in the route.
-  const elsewhere = site.reach.length > 0 && site.reach.every(({ controller }) => lacksFilter(controller?.filter))
-  const say = elsewhere
-    ? `policy ${needs.policy} is for ${ruleNamed(key)}, which its gateway has to check in its own way`
-    : `policy ${needs.policy} is for ${ruleNamed(key)}, which has no ExternalAuth filter that asks Gatehouse: nothing is checked`
-  const mend = elsewhere ? 'make sure that it does' : 'add the filter'
+  const server = otherServer(site, scene)
+  if (server !== undefined) {
+    const say = `policy ${policy} is for ${ruleNamed(key)}, which ${server} has to check in its own way`
+    const objects = controllersOf(site).flatMap(({ name }) => vendorObjects(name, site, scene) ?? [])
+    const fix = fixedBy(objects.length === 0 ? undefined : { kind: 'apply', objects })
+    const said = { code: 'policy-without-filter', severity: 'note', path, say, mend: 'make sure that it does' } as const
+    return diagnosis(route.manifest, { ...said, ...fix }, key)
+  }
+  const say = `policy ${policy} is for ${ruleNamed(key)}, which has no ExternalAuth filter that asks Gatehouse: nothing is checked`
+  const fix = edit([...path, rule.filters.length], mendedFilter(site, undefined, scene))
   // Without a cluster, a proxy may ask in a way that no manifest tells.
-  const severity = elsewhere ? 'note' : scene.us === undefined ? 'warning' : 'error'
-  const own = elsewhere ? controllersOf(site).flatMap(({ name }) => vendorObjects(name, site, scene) ?? []) : []
-  const fix: Fix | undefined = elsewhere
-    ? own.length === 0
-      ? undefined
-      : { kind: 'apply', objects: own }
-    : edit([...path, rule.filters.length], mendedFilter(site, undefined, scene))
-  return [diagnosis(route.manifest, { code: 'policy-without-filter', severity, path, say, mend, ...fixedBy(fix) }, key)]
+  const severity = scene.us === undefined ? 'warning' : 'error'
+  const said = { code: 'policy-without-filter', severity, path, say, mend: 'add the filter', fix } as const
+  return diagnosis(route.manifest, said, key)
+}
+
+/**
+ * Who checks a rule in a way that does not show in its route: gateways none of which knows the filter; in a cluster, also whatever
+ * serves a route without parents, which only names rules.
+ */
+function otherServer({ route, reach }: RuleSite, { us }: Scene): string | undefined {
+  const { parentRefs, useDefaultGateways } = route.object.spec
+  if (us !== undefined && parentRefs.length === 0 && useDefaultGateways !== 'All') return 'whatever serves it'
+  const lacking = reach.length > 0 && reach.every(({ controller }) => lacksFilter(controller?.filter))
+  return lacking ? 'its gateway' : undefined
 }
 
 const lacksFilter = (filter: string | undefined): boolean => filter === 'refused' || filter === 'ignored'

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { showRoute } from '../model/route.ts'
 import type { Claimed } from '../policy/report.ts'
 import type { AncestorRef, Verdict } from './desired.ts'
-import { showRef } from './parents.ts'
+import { showRef, whoServes } from './parents.ts'
 import { proofs, prove } from './proof.ts'
 import type { Grounds, Proof } from './proof.ts'
 import { listed, plain } from './sentence.ts'
@@ -53,7 +53,7 @@ function provedSay(by: Proof, inForce: readonly Claimed[], at: AncestorRef, { ro
   const form = few ? `HTTPRoute ${forms.join(', ')}` : `${forms.length} HTTPRoutes, of form ${print}`
   const what = `${listed(rules)} (${form})`
   return by === 'somebody'
-    ? `Checks were seen for ${what}. Who sent them is not known: ${betterProof(at)} would show that ${whoOf(at)} did.`
+    ? `Checks were seen for ${what}. Who sent them is not known: ${betterProof(at)} would show that ${whoServes(at)} did.`
     : `Requests through ${showRef(at)} are checked: ${what}. ${evidenceSay[by]}`
 }
 
@@ -67,8 +67,6 @@ const certificates = 'client certificates (--tls-client-ca)'
 
 const betterProof = ({ kind }: AncestorRef): string =>
   kind === 'Gateway' ? `a probe (--probe) or ${certificates}` : certificates
-
-const whoOf = (at: AncestorRef): string => (at.kind === 'Gateway' ? showRef(at) : `whatever serves ${showRef(at)}`)
 
 /** Errors that leave the checks in force: who reads that all is well has to learn of them there. */
 function besideSay(inForce: readonly Claimed[], at: AncestorRef, { objections }: Grounds): string {

@@ -20,7 +20,10 @@ export interface Parent {
   readonly resolved: ParentWord
 }
 
-/** Everything through which a route is reached: its parentRefs, and the default Gateways where it asks for them (GEP-3793). */
+/**
+ * Everything through which a route is reached: its parentRefs, and the default Gateways where it asks for them (GEP-3793). A route
+ * that names neither is its own way in: it only names rules for something that serves them in another way (deploy/gateways).
+ */
 export function parentsOf(world: World): (route: OurRoute) => readonly Parent[] {
   const defaults = world.of('Gateway').filter(({ object }) => object.spec.defaultScope === 'All')
   const sets = new Map(world.of('ListenerSet').map((one) => [`${one.manifest.namespace}/${one.manifest.name}`, one]))
@@ -36,6 +39,7 @@ export function parentsOf(world: World): (route: OurRoute) => readonly Parent[] 
       route.object.spec.useDefaultGateways === 'All'
         ? defaults.filter((gateway) => takes(gateway, route)).map(gatewayRef)
         : []
+    if (explicit.length === 0 && route.object.spec.useDefaultGateways !== 'All') return [itself(route)]
     const leading = [...explicit, ...implied].map((named) => ({ named, ref: behind(named, sets) }))
     return [...Map.groupBy(leading, ({ ref }) => showRef(ref)).values()].flatMap((ways) => {
       const ref = ways[0]?.ref
@@ -43,6 +47,12 @@ export function parentsOf(world: World): (route: OurRoute) => readonly Parent[] 
       return ref === undefined ? [] : [{ ref, ...wordOf(route, named) }]
     })
   }
+}
+
+/** Nobody is asked to accept such a route, so nothing speaks against it. */
+const itself = ({ manifest: { namespace, name } }: Route): Parent => {
+  const word = { status: 'True', reason: '' } as const
+  return { ref: { group: gatewayGroup, kind: 'HTTPRoute', namespace, name }, accepted: word, resolved: word }
 }
 
 /** Requests come through the Gateway, whose listeners a ListenerSet only adds to (GEP-1713); the set itself where it is not known. */
@@ -62,6 +72,10 @@ export const gatewayRef = ({ manifest }: Gateway): AncestorRef => ({
 
 /** `Gateway infra/edge`: how messages name a parent, and what tells two apart. */
 export const showRef = ({ kind, namespace, name }: AncestorRef): string => `${kind} ${namespace ?? ''}/${name}`
+
+/** Who sends requests, and asks about them: a Gateway itself, or what is in front of a Service or serves a route without parents. */
+export const whoServes = (ref: AncestorRef): string =>
+  ref.kind === 'Gateway' ? showRef(ref) : `whatever serves ${showRef(ref)}`
 
 /** A default Gateway takes the routes that one of its listeners would; what a selector says, only the route's status tells. */
 function takes({ manifest, object }: Gateway, route: Route): boolean {

@@ -3,7 +3,7 @@ import type { Evidence } from './evidence.ts'
 import { bearingOf } from './objections.ts'
 import type { Bearing, Objections } from './objections.ts'
 import type { OurRoute } from './our-routes.ts'
-import { showRef } from './parents.ts'
+import { showRef, whoServes } from './parents.ts'
 import type { Parent } from './parents.ts'
 import { sentence } from './sentence.ts'
 import type { Witness } from './witness.ts'
@@ -39,9 +39,7 @@ export function prove(rule: string, at: AncestorRef, grounds: Grounds): RuleProo
   const [namespace = '', name = ''] = rule.split('/')
   const reached = grounds.route(`${namespace}/${name}`)
   const parent = reached?.parents.find(({ ref }) => showRef(ref) === showRef(at))
-  if (reached === undefined || parent === undefined) {
-    return lacking('RouteNotAttached', `HTTPRoute ${namespace}/${name} is not attached to ${showRef(at)}`)
-  }
+  if (reached === undefined || parent === undefined) return notAttached(`${namespace}/${name}`, at)
   const bearing = bearingAt(rule, at, grounds)
   const probed = byProbe(rule, at, bearing, grounds)
   if (probed !== undefined) return probed
@@ -54,6 +52,11 @@ export function prove(rule: string, at: AncestorRef, grounds: Grounds): RuleProo
   return bearing === 'checked' && onlyWay(parent, reached) && by !== undefined && by !== 'local'
     ? { kind: 'proved', by }
     : wanting(rule, reached, parent, grounds)
+}
+
+function notAttached(name: string, at: AncestorRef): RuleProof {
+  const where = at.kind === 'HTTPRoute' ? 'any Gateway: there is no default one that takes it' : showRef(at)
+  return lacking('RouteNotAttached', `HTTPRoute ${name} is not attached to ${where}`)
 }
 
 /** What the worst of the objections means. */
@@ -80,7 +83,8 @@ const onlyWay = ({ accepted }: Parent, { parents }: Reached): boolean =>
 /** The first thing that stands between a rule and its proof, with what to do about it. */
 function wanting(rule: string, reached: Reached, { ref, accepted, resolved }: Parent, grounds: Grounds): RuleProof {
   const short = rule.slice(rule.indexOf('/') + 1)
-  if (carried(rule, reached) !== 'all') {
+  // What serves a route without parents asks in its own way.
+  if (ref.kind !== 'HTTPRoute' && carried(rule, reached) !== 'all') {
     return lacking(
       'FilterMissing',
       `No check for ${short} was seen, and it has no ExternalAuth filter that asks Gatehouse`,
@@ -105,14 +109,16 @@ function wanting(rule: string, reached: Reached, { ref, accepted, resolved }: Pa
   if (probe?.kind === 'unclear') return lacking('ProbeUnclear', `The probe of ${short} tells nothing: ${probe.say}`)
   const gateways = reached.parents.filter((one) => one.accepted.status === 'True').length
   const by = grounds.evidence.witness(rule, grounds.now)
-  if (by === 'local') return lacking('NoGatewaySeen', `${localSay(short)}; send one request through ${showRef(ref)}`)
+  if (by === 'local') return lacking('NoGatewaySeen', `${localSay(short)}; ${sendOne(ref)}`)
   return gateways > 1 && by !== undefined
     ? lacking(
         'GatewayNotTold',
         `Checks for ${short} were seen, but ${gateways} gateways serve it and a check does not tell which one asked; a probe would (--probe)`,
       )
-    : lacking('NoCheckSeen', `No check for ${short} was seen yet; send one request through ${showRef(ref)}`)
+    : lacking('NoCheckSeen', `No check for ${short} was seen yet; ${sendOne(ref)}`)
 }
+
+const sendOne = (ref: AncestorRef): string => `send one request through ${whoServes(ref)}`
 
 const localSay = (short: string): string =>
   `Checks for ${short} came from Gatehouse's own machine only, as through kubectl port-forward, and prove no gateway`

@@ -412,6 +412,16 @@ const tables: Readonly<Record<string, readonly Row[]>> = {
       [`note policy-without-filter ${at}.filters`],
     ],
     [
+      'a policy alone, where the route has no parents: something serves it in its own way',
+      { things: [route([rule({ filters: [] })], { spec: { parentRefs: [] } })] },
+      [`note policy-without-filter ${at}.filters`],
+    ],
+    [
+      'a policy alone, where the route takes default Gateways',
+      { things: [route([rule({ filters: [] })], { spec: { parentRefs: [], useDefaultGateways: 'All' } })] },
+      [`error policy-without-filter ${at}.filters`],
+    ],
+    [
       'a policy with a filter of somebody else',
       one({ filters: [filter({}, { backendRef: { name: 'other', port: 80 } })] }),
       [`error policy-without-filter ${at}.filters`],
