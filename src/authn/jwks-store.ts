@@ -4,7 +4,8 @@ import type { HttpClient } from './http-client.ts'
 import { candidates } from './jwk-set.ts'
 import type { SignatureAlgorithm, VerificationKey } from './jwk.ts'
 import { createKeyUpkeep, usualKeyTimes } from './key-upkeep.ts'
-import type { KeyTimes, KeyUpkeep } from './key-upkeep.ts'
+import type { Held, KeyTimes, KeyUpkeep } from './key-upkeep.ts'
+import { createPacedDocuments } from './paced-documents.ts'
 import { createVerifiedTokens } from './verified-tokens.ts'
 import type { VerifiedTokens } from './verified-tokens.ts'
 
@@ -63,22 +64,31 @@ export interface JwksStoreParts {
   readonly times?: Partial<KeyTimes>
 }
 
+interface Entry {
+  readonly upkeep: KeyUpkeep
+  users: number
+  /** Ticks at which the last user let go. */
+  left: number
+}
+
 /** Made once for the process; close it once. */
 export function createJwksStore(parts: JwksStoreParts): JwksStore {
   const { clock, telemetry, random = Math.random, after = timer } = parts
-  const upkeeps = new Map<string, { readonly upkeep: KeyUpkeep; users: number }>()
+  const upkeeps = new Map<string, Entry>()
   const verified = createVerifiedTokens()
   const times = { ...usualKeyTimes, ...parts.times }
+  const documents = createPacedDocuments({ http: parts.http, clock, gap: times.gap })
   let generation = 0
 
   const reportAge = (): void => {
-    const ages = [...upkeeps.values()].flatMap(({ upkeep }) => upkeep.age() ?? [])
+    const ages = [...upkeeps.values()].flatMap(({ upkeep, users }) => (users > 0 ? (upkeep.age() ?? []) : []))
     telemetry.level('jwks-age-seconds', ages.length === 0 ? 0 : Math.round(Math.max(...ages) / 1000))
   }
 
-  const begin = (location: JwksLocation): KeyUpkeep =>
+  const begin = (location: JwksLocation, before: Held | undefined): KeyUpkeep =>
     createKeyUpkeep(location, {
-      http: parts.http,
+      documents,
+      before,
       clock,
       telemetry,
       random,
@@ -88,9 +98,19 @@ export function createJwksStore(parts: JwksStoreParts): JwksStore {
       attempted: reportAge,
     })
 
+  /** What nobody uses is kept for a while: a policy that is written anew must not come back without the keys that it had. */
+  function forget(): void {
+    for (const [id, { users, left }] of upkeeps) {
+      if (users === 0 && clock.ticks() - left >= times.gap) upkeeps.delete(id)
+    }
+  }
+
   function acquire(location: JwksLocation): KeySource {
     const id = location.kind === 'uri' ? `uri ${location.uri}` : `discovery ${location.issuer}`
-    const entry = upkeeps.get(id) ?? { upkeep: begin(location), users: 0 }
+    forget()
+    const last = upkeeps.get(id)
+    const entry =
+      last !== undefined && last.users > 0 ? last : { upkeep: begin(location, last?.upkeep.held()), users: 0, left: 0 }
     upkeeps.set(id, entry)
     entry.users += 1
     let held = true
@@ -100,7 +120,8 @@ export function createJwksStore(parts: JwksStoreParts): JwksStore {
       entry.users -= 1
       if (entry.users > 0) return
       entry.upkeep.stop()
-      if (upkeeps.get(id) === entry) upkeeps.delete(id)
+      entry.left = clock.ticks()
+      forget()
     }
     const { find, generation: current, doubt } = entry.upkeep
     return { id, find, generation: current, doubt, release }
@@ -112,6 +133,7 @@ export function createJwksStore(parts: JwksStoreParts): JwksStore {
     close: () => {
       for (const { upkeep } of upkeeps.values()) upkeep.stop()
       upkeeps.clear()
+      documents.close()
       verified.clear()
     },
   }

@@ -108,6 +108,100 @@ describe('keys from an address', () => {
   })
 })
 
+describe('at most one fetch of a URL in 30 s', () => {
+  const signal = new AbortController().signal
+  const again = async (): Promise<string> => {
+    bench.release()
+    return judge(bench.authenticator(block()), first)
+  }
+
+  it('also where the policy is removed and added again, with the keys it had', async () => {
+    expect(await judge(bench.authenticator(block()), first)).toBe('ok')
+    for (let time = 0; time < 29; time += 1) {
+      await bench.advance(1000)
+      expect(await again()).toBe('ok')
+    }
+    expect(server.requests()).toBe(1)
+    await bench.advance(1000)
+    expect(await again()).toBe('ok') // the known key does not wait for the fetch
+    await expect.poll(() => server.requests()).toBe(2)
+  })
+
+  it('also where the last one failed: good keys of before stay, and the next attempt is due when it was', async () => {
+    expect(await judge(bench.authenticator(block()), first)).toBe('ok')
+    answer = json({}, 503)
+    await bench.advance(5 * minute)
+    expect(server.requests()).toBe(2)
+    await bench.advance(20_000)
+    expect(await again()).toBe('ok')
+    expect(server.requests()).toBe(2)
+    answer = json(setOf(second))
+    await bench.advance(9_999)
+    expect(server.requests()).toBe(2)
+    await bench.advance(1)
+    expect(server.requests()).toBe(3)
+    expect(await judge(bench.authenticator(block()), second)).toBe('ok')
+  })
+
+  it('also where it never succeeded', async () => {
+    answer = json({}, 503)
+    for (let time = 0; time < 10; time += 1) expect(await again()).toBe('issuer-unavailable')
+    expect(server.requests()).toBe(1)
+  })
+
+  it('forgets keys that nobody used for longer', async () => {
+    expect(await judge(bench.authenticator(block()), first)).toBe('ok')
+    bench.release()
+    await bench.advance(30_000)
+    answer = json({}, 503)
+    expect(await judge(bench.authenticator(block()), first)).toBe('issuer-unavailable')
+    expect(server.requests()).toBe(2)
+  })
+
+  it('also where one policy finds by discovery what another names, and the one waits for the other', async () => {
+    const asked: string[] = []
+    answer = (request, response) => {
+      asked.push(request.url ?? '')
+      if (request.url === '/jwks') setTimeout(() => sendJson(response, setOf(first)), 30)
+      else sendJson(response, { issuer: server.url, jwks_uri: `${server.url}/jwks` })
+    }
+    const store = bench.services.jwks
+    const named = store.acquire({ kind: 'uri', uri: `${server.url}/jwks` })
+    const found = store.acquire({ kind: 'discovery', issuer: server.url })
+    expect(await named.find('k0', 'ES256', signal)).toMatchObject({ kind: 'keys' })
+    expect(await found.find('k0', 'ES256', signal)).toMatchObject({ kind: 'keys' })
+    expect(asked.toSorted()).toEqual(['/.well-known/openid-configuration', '/jwks'])
+    expect(await found.find('k1', 'ES256', signal)).toMatchObject({ kind: 'unknown-key' })
+    expect(asked).toHaveLength(2)
+  })
+
+  it('one that goes away does not break off what another waits for', async () => {
+    answer = (_, response) => setTimeout(() => sendJson(response, setOf(first)), 50)
+    const location = { kind: 'uri', uri: `${server.url}/jwks` } as const
+    const gone = bench.services.jwks.acquire(location)
+    gone.release()
+    const next = bench.services.jwks.acquire(location)
+    expect(await next.find('k0', 'ES256', signal)).toMatchObject({ kind: 'keys' })
+    expect(server.requests()).toBe(1)
+  })
+
+  it('a kid that another’s recent set lacked is asked for once it may be', async () => {
+    const location = { kind: 'uri', uri: `${server.url}/jwks` } as const
+    bench.services.jwks.acquire(location)
+    await settle(bench.counts)
+    await bench.advance(10_000)
+    answer = (request, response) =>
+      sendJson(
+        response,
+        request.url === '/jwks' ? setOf(first, second) : { issuer: server.url, jwks_uri: `${server.url}/jwks` },
+      )
+    const found = bench.services.jwks.acquire({ kind: 'discovery', issuer: server.url })
+    expect(await found.find('k1', 'ES256', signal)).toMatchObject({ kind: 'unknown-key' })
+    await bench.advance(30_000)
+    expect(await found.find('k1', 'ES256', signal)).toMatchObject({ kind: 'keys' })
+  })
+})
+
 describe('outages', () => {
   const impatient = async (): Promise<void> => {
     await bench.close()
