@@ -1,5 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -39,9 +40,26 @@ try {
   expect('prints its version', /^\d+\.\d+\.\d+/.test(version.stdout))
   const checked = await exec(process.execPath, [bin, 'check', join(root, 'policies')], { cwd: folder })
   expect('checks the shipped policies', checked.stdout.includes('no problems') || checked.stdout.includes('note'))
+  await complains(bin)
   await serves(bin)
 } finally {
   await rm(folder, { recursive: true, force: true })
+}
+
+/** A misspelt key is told with file and line, and by the exit code. */
+async function complains(bin: string): Promise<void> {
+  const bad = join(folder, 'bad')
+  await mkdir(bad)
+  const head = 'apiVersion: gatehouse.dev/v1alpha1\nkind: AuthPolicy\nmetadata: { namespace: shop, name: pay }\n'
+  const targets = 'targetRefs: [{ group: gateway.networking.k8s.io, kind: HTTPRoute, name: cart }]'
+  await writeFile(join(bad, 'policy.yaml'), `${head}spec:\n  ${targets}\n  guset: { subject: anybody }\n`)
+  const answer = await exec(process.execPath, [bin, 'check', bad], { cwd: folder }).then(
+    ({ stdout }) => ({ code: 0, stdout }),
+    (cause: unknown) => cause as { code?: unknown; stdout?: unknown },
+  )
+  expect('check of bad policies ends with 1', answer.code === 1)
+  const line = 'policy.yaml:6: error: there is no key "guset" here [unknown-key]'
+  expect('check of bad policies tells the line', typeof answer.stdout === 'string' && answer.stdout.includes(line))
 }
 
 async function serves(bin: string): Promise<void> {
@@ -75,6 +93,9 @@ async function serves(bin: string): Promise<void> {
     const allowed = await fetch(url, { headers: { 'x-monitor-key': 'monitor-key-for-the-example-only' } })
     expect('lets in with a key', allowed.status === 200 && allowed.headers.get('x-monitor') === 'uptime')
   } finally {
+    // At its end it writes what V8 compiled into the folder that is removed next.
+    const ended = child.exitCode === null ? once(child, 'exit') : undefined
     child.kill('SIGINT')
+    await ended
   }
 }
