@@ -18,6 +18,7 @@ import type { OurService } from '../policy/gateway-api.ts'
 import { showObject } from '../policy/manifest.ts'
 import type { Manifest } from '../policy/manifest.ts'
 import type { Policy, Rule } from '../policy/snapshot.ts'
+import { missingService } from '../registration/missing-service.ts'
 import { offlineServices, systemClock } from '../services.ts'
 import type { Settings } from '../settings.ts'
 import { settingsTable } from '../settings-table.ts'
@@ -108,12 +109,13 @@ export async function check(state: SourceState, settings: Settings, us: OurServi
     const world = worldOf(distinct(state.manifests, () => undefined).all)
     const budgets = { HTTP: settings.httpBudget, GRPC: settings.grpcBudget }
     const opened = openToGuests(rules, world.manifests)
+    const unseen = us === undefined ? [] : missingService(world, us, { ...settings, problems: state.problems })
     const wiring = examine({ world, us, rules: ruleNeeds(rules, reports()), budgets, ...trust(settings) })
     snapshot.release()
     const refused = rules.filter(({ policy }) => policy === undefined)
     const told = new Set(wiring.flatMap(({ code, key }) => (key && explains.has(code) ? showRoute(key) : [])))
     return {
-      findings: once([...state.problems, ...problems.map(inItsFile(state.manifests)), ...opened], wiring),
+      findings: once([...state.problems, ...unseen, ...problems.map(inItsFile(state.manifests)), ...opened], wiring),
       protectedRules: rules.length - refused.length,
       refusing: refused.map(({ key, refusal = 'no-policy' }) => {
         const rule = showRoute(key)

@@ -14,12 +14,14 @@ import type { Problem } from '../model/result.ts'
 import type { Telemetry } from '../model/telemetry.ts'
 import { createEvidence } from '../registration/evidence.ts'
 import { ownMetadata } from '../registration/own-object.ts'
+import { missingService } from '../registration/missing-service.ts'
 import { parseLabelSelector } from '../registration/label-selector.ts'
 import { gatewayAddresses, witnessOf } from '../registration/witness.ts'
 import type { Arrival, Callers } from '../registration/witness.ts'
 import type { Settings } from '../settings.ts'
 import type { Cluster } from './cluster.ts'
 import { inTurn } from './in-turn.ts'
+import { showProblem } from './show-problems.ts'
 import { followTls } from './tls-registration.ts'
 import { believes } from './trust.ts'
 import { UsageError } from './usage-error.ts'
@@ -77,6 +79,7 @@ export function startRegistrar({ cluster, settings, clock, telemetry, identity, 
     tls: tls.current,
     ...(prober === undefined ? {} : { prober }),
   })
+  let unseen: readonly string[] = []
   const examinations = inTurn<State>({
     ticks: clock.ticks,
     rest: 2,
@@ -84,6 +87,9 @@ export function startRegistrar({ cluster, settings, clock, telemetry, identity, 
       // What stands in the cluster for our TLS is not taken away before it is known whether we serve any.
       const [seen] = await Promise.all([observed(state, cluster, settings), tls.read])
       telemetry.level('wiring-findings', seen.findings.filter(({ severity }) => severity === 'error').length)
+      const missing = missingService(seen.world, us, { ...settings, problems: state.problems }).map(showProblem)
+      for (const line of missing) if (!unseen.includes(line)) warn(line)
+      unseen = missing
       callers = { ...callers, gateways: gatewayAddresses(seen.world) }
       controller.update(seen)
     },

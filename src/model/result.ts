@@ -37,6 +37,7 @@ export const problemCodes = {
   'allows-everybody': 'a policy that lets every request through',
   'nothing-to-check': 'a policy or list that can never be satisfied',
   'no-cluster': 'a policy asks the Kubernetes API server, and there is none to ask',
+  'missing-service': 'our own Service is not among what was listed; nothing is registered beside it',
   'missing-crd': 'a kind that the cluster does not know',
   'missing-field': 'a field of the Gateway API that the cluster does not know',
   'missing-permission': 'a kind that the API server does not let Gatehouse read',
