@@ -10,6 +10,7 @@ const conditionOfFirst = (type: string): string => `.status.ancestors[0].conditi
 // A column shows the first of several values: ancestors are sorted so that the worst is first.
 const printerColumns = [
   { name: 'Target', type: 'string', jsonPath: '.spec.targetRefs[0].name' },
+  { name: 'Gateway', type: 'string', jsonPath: '.status.ancestors[0].ancestorRef.name' },
   { name: 'Accepted', type: 'string', jsonPath: conditionOfFirst('Accepted') },
   { name: 'Resolved', type: 'string', jsonPath: conditionOfFirst('ResolvedRefs'), priority: 1 },
   { name: 'Enforced', type: 'string', jsonPath: conditionOfFirst('Enforced') },
@@ -17,6 +18,12 @@ const printerColumns = [
     name: 'Why',
     type: 'string',
     jsonPath: '.status.ancestors[0].conditions[?(@.type=="Enforced")].reason',
+  },
+  {
+    name: 'Message',
+    type: 'string',
+    jsonPath: '.status.ancestors[0].conditions[?(@.type=="Enforced")].message',
+    priority: 1,
   },
   { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
 ]

@@ -18,7 +18,10 @@ function parts(schema: Schema, path: string): readonly (readonly [string, Schema
 }
 
 const spec = authPolicyCrd()['spec'] as {
-  readonly versions: readonly { readonly schema: { readonly openAPIV3Schema: Schema } }[]
+  readonly versions: readonly {
+    readonly schema: { readonly openAPIV3Schema: Schema }
+    readonly additionalPrinterColumns: readonly { readonly name: string; readonly priority?: number }[]
+  }[]
 }
 const root = spec.versions[0]?.schema.openAPIV3Schema ?? {}
 const all = parts((root['properties'] as Readonly<Record<string, Schema>>)['spec'] ?? {}, 'spec')
@@ -26,6 +29,21 @@ const all = parts((root['properties'] as Readonly<Record<string, Schema>>)['spec
 describe('the CRD', () => {
   it('is the file in deploy/base (node test/support/write-crd.ts writes it)', () => {
     expect(readFileSync(resolve(import.meta.dirname, '../../deploy/base/crd.yaml'), 'utf8')).toBe(crdYaml())
+  })
+
+  it('shows in a table which gateway stands worst, and how; with -o wide why', () => {
+    const [version] = spec.versions
+    const columns = version?.additionalPrinterColumns.map(({ name, priority = 0 }) => `${name} ${priority}`)
+    expect(columns).toEqual([
+      'Target 0',
+      'Gateway 0',
+      'Accepted 0',
+      'Resolved 1',
+      'Enforced 0',
+      'Why 0',
+      'Message 1',
+      'Age 0',
+    ])
   })
 
   it('keeps unknown keys wherever keys are known, so that a misspelt condition is refused and not dropped', () => {
