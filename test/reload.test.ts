@@ -103,3 +103,106 @@ describe('edits', () => {
     expect((await ask('shop/cart/pay', [['x-api-key', next]])).status).toBe(200)
   })
 })
+
+/* A strict rule beside an open one: whatever an edit does to the strict one's objects, nobody gets in without a credential. */
+const gatewayApi = 'apiVersion: gateway.networking.k8s.io/v1'
+const route = (name: string, path: string): string => `
+${gatewayApi}
+kind: HTTPRoute
+metadata: { namespace: shop, name: ${name} }
+spec:
+  parentRefs: [{ name: edge }]
+  hostnames: [shop.example]
+  rules:
+    - name: all
+      matches: [{ path: { type: PathPrefix, value: ${path} } }]
+      filters:
+        - type: ExternalAuth
+          externalAuth:
+            protocol: HTTP
+            http: { path: /v1/check/shop/${name}/all/-, allowedResponseHeaders: [x-one] }
+`
+const lax = 'guest: { subject: visitor }'
+const strict = 'authentication: [{ apiKey: { keysRef: { name: keys } } }]'
+const forRoute = (body: string): string => policy(body).replaceAll('name: cart', 'name: admin').replace('pay', 'all')
+const forGateway = (body: string): string =>
+  policy(body)
+    .replace('name: cart }', 'name: edge }')
+    .replace(/targetRefs: .*/, 'targetRefs: [{ group: gateway.networking.k8s.io, kind: Gateway, name: edge }]')
+const matched = {
+  'admin.yaml': route('admin', '/admin'),
+  'open.yaml': route('open', '/'),
+  'keys.yaml': keys(key),
+}
+const underLaxGateway = { ...matched, 'policy.yaml': forRoute(strict), 'gateway.yaml': forGateway(lax) }
+const underOverride = {
+  ...matched,
+  'policy.yaml': forRoute(lax),
+  'gateway.yaml': forGateway(`${strict}\nstrategy: Overrides`),
+}
+const badValue = matched['admin.yaml'].replace('type: PathPrefix', 'type: Prefix')
+
+describe('nothing is freed by', () => {
+  it.each<[string, Readonly<Record<string, string>>, Readonly<Record<string, string>>, number]>([
+    ['(a) a bad value in the strict route', underLaxGateway, { 'admin.yaml': badValue }, 200],
+    [
+      '(a) a misspelt kind of the strict route',
+      underLaxGateway,
+      { 'admin.yaml': matched['admin.yaml'].replace('kind: HTTPRoute', 'kind: HTTPRout') },
+      200,
+    ],
+    ['(b) broken YAML in the file of the strict route', underLaxGateway, { 'admin.yaml': 'apiVersion: [' }, 200],
+    ['(c) a second route of its name', underLaxGateway, { 'second.yaml': route('admin', '/second') }, 403],
+    ['(d) a bad value in a route under an Overrides policy', underOverride, { 'admin.yaml': badValue }, 403],
+    ['(e) a second policy of its name', underLaxGateway, { 'a.yaml': forRoute(lax).replace('all', 'none') }, 200],
+    [
+      '(f) a misspelt kind of the strict policy',
+      underLaxGateway,
+      { 'policy.yaml': forRoute(strict).replace('kind: AuthPolicy', 'kind: AuthPolcy') },
+      200,
+    ],
+    ['half of the strict policy', underLaxGateway, { 'policy.yaml': forRoute(strict).split('spec:')[0] ?? '' }, 200],
+  ])('%s', async (_, files, broken, others) => {
+    const world = await gatehouse({ files })
+    try {
+      const status = async (path: string, host = 'shop.example'): Promise<number> =>
+        (await send({ port: world.matchingPort, path, host })).status
+      const keyed = async (host: string): Promise<number> =>
+        (await send({ port: world.httpPort, path: '/v1/check/shop/admin/all/-/admin', host })).status
+      const closed = async () => [await status('/admin'), await keyed('shop.example'), await keyed('other.example')]
+      const told = (): number => world.problems().filter(({ severity }) => severity === 'error').length
+      expect([told(), ...(await closed())]).toEqual([0, 403, 403, 403])
+      await world.write(broken)
+      await until(() => Promise.resolve(told() > 0))
+      expect(await closed()).toEqual([403, 403, 403])
+      expect(await status('/')).toBe(others)
+      // Mended, all is as before.
+      await world.write({
+        ...files,
+        ...Object.fromEntries(Object.keys(broken).map((name) => [name, '# nothing'])),
+        ...files,
+      })
+      await until(() => Promise.resolve(told() === 0))
+      expect(await closed()).toEqual([403, 403, 403])
+    } finally {
+      await world.close()
+    }
+  })
+  it.each([
+    ['(b) broken YAML in the file of the strict route', underLaxGateway, { 'admin.yaml': 'apiVersion: [' }],
+    ['(b, d) broken YAML in the file of a route under an Overrides policy', underOverride, { 'admin.yaml': 'kind: [' }],
+    ['(d) a bad value in a route under an Overrides policy', underOverride, { 'admin.yaml': badValue }],
+    ['a file of garbage', underLaxGateway, { 'admin.yaml': '\ud800' }],
+  ])('%s from the start', async (_, files, broken) => {
+    const world = await gatehouse({ files: { ...files, ...broken } })
+    try {
+      for (const host of ['shop.example', 'other.example']) {
+        expect((await send({ port: world.matchingPort, path: '/admin', host })).status).toBe(403)
+        const path = '/v1/check/shop/admin/all/-/admin'
+        expect((await send({ port: world.httpPort, path, host })).status).toBe(403)
+      }
+    } finally {
+      await world.close()
+    }
+  })
+})

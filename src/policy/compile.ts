@@ -1,16 +1,21 @@
 import type { Services } from '../authn/services.ts'
+import { fault } from '../model/result.ts'
 import type { Finding, Problem, Result } from '../model/result.ts'
 import { showRoute } from '../model/route.ts'
+import type { RouteKey } from '../model/route.ts'
 import { candidate, parseAuthPolicy } from './candidate.ts'
-import { createContests } from './carriers.ts'
 import type { PolicyCandidate } from './candidate.ts'
+import { createContests } from './carriers.ts'
 import { indexDataObjects, parseDataObject } from './data-objects.ts'
 import { distinct } from './distinct.ts'
 import type { AuthPolicySpec } from './document.ts'
+import { doubtsOf } from './doubt.ts'
 import { parseGateway, parseListenerSet } from './gateway.ts'
 import { parseHttpRoute } from './gateway-api.ts'
 import type { OurService } from './gateway-api.ts'
-import { showObject } from './manifest.ts'
+import { createLastGood, stillInForce } from './last-good.ts'
+import type { Report } from './last-good.ts'
+import { address, showObject } from './manifest.ts'
 import type { Manifest } from './manifest.ts'
 import { createMatcher } from './matching.ts'
 import { memo } from '../model/memo.ts'
@@ -20,9 +25,11 @@ import type { PolicyReport } from './report.ts'
 import { reportsOf } from './reports-of.ts'
 import { createRuleBook } from './rule-book.ts'
 import type { Site } from './rule-book.ts'
-import type { Snapshot } from './snapshot.ts'
+import type { Rule, Snapshot } from './snapshot.ts'
 import { targetFault } from './target-fault.ts'
 import { topologyOf } from './topology.ts'
+
+export { address } from './manifest.ts'
 
 /** A snapshot with everything that is wrong, weak or worth knowing about what it was made from. */
 export interface Compilation {
@@ -40,9 +47,9 @@ export type Compiler = (manifests: readonly Manifest[]) => Compilation
  * in a cluster, only rules whose filter asks our Service are ours.
  */
 export function createCompiler(services: Services, us?: OurService): Compiler {
-  const httpRoute = memo(parseHttpRoute)
-  const gateway = memo(parseGateway)
-  const listenerSet = memo(parseListenerSet)
+  const httpRoutes = createLastGood(parseHttpRoute)
+  const gatewaysOf = createLastGood(parseGateway)
+  const listenerSets = createLastGood(parseListenerSet)
   const dataObject = memo(parseDataObject)
   const candidates = createCandidates()
   const store = createPolicyStore(services)
@@ -52,7 +59,7 @@ export function createCompiler(services: Services, us?: OurService): Compiler {
   let generation = 0
   return (given) => {
     const problems: Problem[] = []
-    const report = (manifest: Manifest, findings: readonly Finding[]): void => {
+    const report: Report = (manifest, findings) => {
       for (const finding of findings) problems.push(address(manifest, finding))
     }
     const manifests = distinct(given, report)
@@ -63,25 +70,35 @@ export function createCompiler(services: Services, us?: OurService): Compiler {
         report(manifest, result.findings)
         return []
       })
-    const policies = candidates(manifests.of('AuthPolicy'), report)
+    const lastGood = <T>(kind: string, read: ReturnType<typeof createLastGood<T>>) =>
+      read(manifests.of(kind), manifests.doubled, report)
+    const policies = candidates(manifests.of('AuthPolicy'), manifests.doubled, report)
     const data = indexDataObjects([...readAll('Secret', dataObject), ...readAll('ConfigMap', dataObject)])
-    const gateways = readAll('Gateway', gateway)
-    const topology = topologyOf(
-      readAll('HTTPRoute', httpRoute),
-      gateways,
+    const gateways = lastGood('Gateway', gatewaysOf)
+    const routes = lastGood('HTTPRoute', httpRoutes)
+    const sets = lastGood('ListenerSet', listenerSets)
+    const topology = topologyOf(routes.usable, gateways.usable, policies, sets.usable)
+    const lost = {
+      unknown: manifests.unknown,
+      routes: routes.lost,
+      parents: [...gateways.lost, ...sets.lost],
       policies,
-      readAll('ListenerSet', listenerSet),
-    )
+    }
+    const doubts = doubtsOf(lost, topology, us)
     const compiled = store.compile(policies, data)
     for (const { candidate: one, result, advice } of compiled)
       report(one.manifest, result.ok ? advice : result.findings)
     for (const one of policies) report(one.manifest, targetFaults(one, topology))
     const byCandidate = new Map(compiled.map((one) => [one.candidate, one.result.ok ? one.result.value : undefined]))
-    const sites = contests(book.judge(topology, policies, (one) => byCandidate.get(one)))
+    const sites = contests(doubts.settle(book.judge(topology, policies, (one) => byCandidate.get(one))))
     for (const { findings } of sites) for (const { manifest, finding } of findings) report(manifest, [finding])
     generation += 1
     return {
-      snapshot: snapshot(generation, sites, { match: matcher(sites), release: held(compiled) }),
+      snapshot: snapshot(generation, sites, {
+        match: doubts.guard(matcher(sites)),
+        rule: doubts.refusal,
+        release: held(compiled),
+      }),
       problems: problems.toSorted(byPlace),
       reports: () =>
         reportsOf({ compiled, sites, faultsOf: (one) => targetFaults(one, topology), invalid: candidates.findings }),
@@ -94,10 +111,7 @@ const targetFaults = (one: PolicyCandidate, topology: ReturnType<typeof topology
 
 /** Reads AuthPolicies; one that an edit broke stays in force as it last was, and its findings say so. */
 interface Candidates {
-  (
-    manifests: readonly Manifest[],
-    report: (manifest: Manifest, findings: readonly Finding[]) => void,
-  ): readonly PolicyCandidate[]
+  (manifests: readonly Manifest[], doubled: ReadonlySet<string>, report: Report): readonly PolicyCandidate[]
   /** What is wrong with the document of a candidate, whether an older one is in force or not. */
   readonly findings: (one: PolicyCandidate) => readonly Finding[]
 }
@@ -106,12 +120,15 @@ function createCandidates(): Candidates {
   const parsed = memo(parseAuthPolicy)
   let lastGood: ReadonlyMap<string, AuthPolicySpec> = new Map()
   let known = new Map<Manifest, PolicyCandidate>()
-  const all = (manifests: readonly Manifest[], report: (manifest: Manifest, findings: readonly Finding[]) => void) => {
+  let several: ReadonlySet<string> = new Set()
+  const all = (manifests: readonly Manifest[], doubled: ReadonlySet<string>, report: Report) => {
     const next = new Map<Manifest, PolicyCandidate>()
+    several = doubled
     for (const manifest of manifests) {
       const read = parsed(manifest)
-      const spec = read.ok ? read.value : lastGood.get(showObject(manifest))
-      if (!read.ok) report(manifest, spec === undefined ? read.findings : read.findings.map(stillInForce))
+      const spec = doubled.has(showObject(manifest)) ? undefined : specOf(read, lastGood.get(showObject(manifest)))
+      if (!read.ok && !manifest.broken)
+        report(manifest, spec === undefined ? read.findings : read.findings.map(stillInForce))
       const before = known.get(manifest)
       next.set(manifest, before?.spec === spec && before !== undefined ? before : candidate(manifest, spec))
     }
@@ -124,26 +141,16 @@ function createCandidates(): Candidates {
   }
   const findings = ({ manifest }: PolicyCandidate): readonly Finding[] => {
     const read = parsed(manifest)
-    return read.ok ? [] : read.findings
+    if (!read.ok) return read.findings
+    // Which of them is meant nobody knows: none is in force.
+    const say = `several are named ${showObject(manifest)}`
+    return several.has(showObject(manifest)) ? [fault('duplicate-object', ['metadata', 'name'], say)] : []
   }
   return Object.assign(all, { findings })
 }
 
-const stillInForce = (finding: Finding): Finding => ({
-  ...finding,
-  say: `${finding.say} (the last good version stays in force)`,
-})
-
-/** Gives a finding the address that an operator can open in an editor. */
-export function address(manifest: Manifest, finding: Finding): Problem {
-  const line = manifest.line(finding.path)
-  return {
-    ...finding,
-    object: showObject(manifest),
-    ...(manifest.file === undefined ? {} : { file: manifest.file }),
-    ...(line === undefined ? {} : { line }),
-  }
-}
+const specOf = (read: Result<AuthPolicySpec>, lastGood: AuthPolicySpec | undefined): AuthPolicySpec | undefined =>
+  read.ok ? read.value : lastGood
 
 const byPlace = (one: Problem, other: Problem): number =>
   (one.file ?? '').localeCompare(other.file ?? '') || (one.line ?? 0) - (other.line ?? 0)
@@ -155,12 +162,17 @@ function held(compiled: readonly CompiledPolicy[]): () => void {
   }
 }
 
-function snapshot(generation: number, sites: readonly Site[], parts: Pick<Snapshot, 'match' | 'release'>): Snapshot {
+interface Parts extends Pick<Snapshot, 'match' | 'release'> {
+  /** The rule of a key that no site has. */
+  readonly rule: (key: RouteKey) => Rule | undefined
+}
+
+function snapshot(generation: number, sites: readonly Site[], { rule: other, ...parts }: Parts): Snapshot {
   const rules = new Map(sites.map(({ rule }) => [showRoute(rule.key), rule]))
   return Object.freeze({
     generation,
     rules: [...rules.values()],
-    rule: (key) => rules.get(showRoute(key)),
+    rule: (key) => rules.get(showRoute(key)) ?? other(key),
     ...parts,
   } satisfies Snapshot)
 }

@@ -30,14 +30,15 @@ export interface PolicyStore {
 }
 
 export function createPolicyStore(services: Services): PolicyStore {
-  let kept = new Map<string, Kept>()
+  // Two policies of one name are two candidates.
+  let kept = new Map<PolicyCandidate, Kept>()
   return {
     compile: (candidates, data) => {
-      const next = new Map<string, Kept>()
+      const next = new Map<PolicyCandidate, Kept>()
       for (const candidate of candidates) {
-        const before = kept.get(candidate.id)
-        const unchanged = before?.candidate === candidate && same(before.dependencies(data), before.found)
-        next.set(candidate.id, before !== undefined && unchanged ? before : compile(candidate, data, services))
+        const before = kept.get(candidate)
+        const unchanged = before !== undefined && same(before.dependencies(data), before.found)
+        next.set(candidate, unchanged ? before : compile(candidate, data, services))
       }
       kept = next
       return [...next.values()]

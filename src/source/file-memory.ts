@@ -3,9 +3,13 @@ import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { fault } from '../model/result.ts'
 import type { Problem } from '../model/result.ts'
+import { kindFault } from '../policy/distinct.ts'
+import { isMisspelt } from '../policy/kinds.ts'
+import { address } from '../policy/manifest.ts'
 import type { Manifest } from '../policy/manifest.ts'
 import { errorCode, fingerprint } from './directory-scan.ts'
 import type { Scan, SeenFile } from './directory-scan.ts'
+import { unknownObject } from './manifest-objects.ts'
 import type { Objects } from './manifest-objects.ts'
 import { readPlainManifests } from './plain-manifests.ts'
 import type { SourceState } from './source.ts'
@@ -83,7 +87,7 @@ export function createFileMemory({ farewell, ticks = () => performance.now() }: 
         waiting = true
         return
       case 'failed': {
-        const kept = known ?? { digest: '', manifests: [], good: false, since: undefined }
+        const kept = known ?? { digest: '', manifests: [unknownFile(path)], good: false, since: undefined }
         return store(path, { ...kept, print: undefined, problems: keeping(kept.good, [reading.problem]) })
       }
       case 'text':
@@ -97,13 +101,16 @@ export function createFileMemory({ farewell, ticks = () => performance.now() }: 
     if (same) return store(path, { ...known, print: seen.print, since: undefined })
     const { manifests, problems } = await readManifests(path, text)
     const good = known?.good === true
-    if (problems.length > 0 && good) {
-      return store(path, { ...known, print: seen.print, problems: keeping(true, problems), since: undefined })
+    const misspelt = misspellings(manifests)
+    if (problems.length + misspelt.length > 0 && good) {
+      const wrong = keeping(true, [...problems, ...misspelt])
+      return store(path, { ...known, print: seen.print, problems: wrong, since: undefined })
     }
     const emptied = good && manifests.length === 0 && known.manifests.length > 0
     // An editor that truncates before it writes must not free what the file protects.
     if (emptied && !gone(known)) return
-    store(path, { print: seen.print, digest, manifests, problems, good: problems.length === 0, since: undefined })
+    const fine = problems.length + misspelt.length === 0
+    store(path, { print: seen.print, digest, manifests, problems, good: fine, since: undefined })
   }
 
   function forget(seen: Scan): void {
@@ -147,6 +154,17 @@ export function createFileMemory({ farewell, ticks = () => performance.now() }: 
 /** Only what is not plain needs the library that knows every mistake, and the time to load it. */
 const readManifests = async (path: string, text: string): Promise<Objects> =>
   readPlainManifests(path, text) ?? (await import('./yaml-manifests.ts')).readYaml(path, text)
+
+/** Kinds that are a mistake, and a policy or route the less: the compiler tells them, where they are not kept from it. */
+const misspellings = (manifests: readonly Manifest[]): readonly Problem[] =>
+  manifests.flatMap((manifest) => {
+    const wrong = isMisspelt(manifest.kind) ? kindFault(manifest) : undefined
+    return wrong === undefined ? [] : [address(manifest, wrong)]
+  })
+
+/** Nothing of it was ever read. */
+const unknownFile = (file: string): Manifest =>
+  unknownObject({ file, object: undefined, line: () => undefined, prefix: [] }, '')
 
 /** By path, so that which of two objects of one name comes first does not depend on when it was written. */
 const inOrder = (files: ReadonlyMap<string, Remembered>): readonly Remembered[] =>

@@ -3,7 +3,7 @@ import type { Document } from 'yaml'
 import { fault } from '../model/result.ts'
 import type { Finding, Problem } from '../model/result.ts'
 import { lineFinder } from './yaml-lines.ts'
-import { brokenPolicy, readObject } from './manifest-objects.ts'
+import { brokenObjects, readObject, unknownObject } from './manifest-objects.ts'
 import type { Objects } from './manifest-objects.ts'
 import { plainData } from './yaml-data.ts'
 import type { DataFault } from './yaml-data.ts'
@@ -29,7 +29,8 @@ export function readYaml(file: string, text: string): Objects {
   } catch {
     // The parser recurses: nesting without end overflows its stack.
     const finding = fault('bad-yaml', [], 'cannot be parsed: it is nested too deep')
-    return { manifests: [], problems: [{ ...finding, file }] }
+    const part = { file, object: undefined, line: () => undefined, prefix: [] }
+    return { manifests: [unknownObject(part, '')], problems: [{ ...finding, file }] }
   }
 }
 
@@ -44,7 +45,7 @@ function readDocument(file: string, text: string, document: Parsed, lines: LineC
   const line = lineFinder(text.slice(start, end), lines.linePos(start).line)
   if (faults.length > 0) {
     const problems = faults.slice(0, 8).map(({ offset, say }) => at(offset, fault('bad-yaml', [], say)))
-    return { manifests: brokenPolicy({ file, object, line, prefix: [] }), problems }
+    return { manifests: brokenObjects({ file, object, line, prefix: [] }, text.slice(start, end)), problems }
   }
   if (object === null) return { manifests: [], problems: [] }
   return readObject({ file, object, line, prefix: [] })

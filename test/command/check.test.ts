@@ -52,9 +52,10 @@ describe.each(['a directory', 'a cluster'])('%s', (name) => {
   })
 
   it('looks at the first of two objects of one name only', () => {
-    const ofRoute = report(name).findings.filter(({ object }) => object === 'HTTPRoute shop/cart')
-    expect(ofRoute.filter(({ code }) => code === 'duplicate-object')).toHaveLength(1)
-    expect(ofRoute.filter(({ code }) => code === 'shadowed-rule').length).toBeLessThanOrEqual(4)
+    const of = (object: string, code: string) =>
+      report(name).findings.filter((one) => one.object === object && one.code === code)
+    expect(of('HTTPRoute shop/twice', 'duplicate-object')).toHaveLength(1)
+    expect(of('HTTPRoute shop/cart', 'shadowed-rule').length).toBeLessThanOrEqual(4)
   })
 
   it('names file, line, place and mend of everything', () => {
@@ -129,6 +130,7 @@ describe('what a directory and a cluster have to be told', () => {
     const refusing = lines.slice(lines.indexOf('Refusing everything:') + 1, -2)
     expect(refusing).toEqual([
       "  shop/cart/open: the rule's policy cannot be used [broken-policy]",
+      "  shop/nowhere/_: the rule's policy cannot be used [broken-policy]",
       "  shop/elsewhere/_: the rule's policy cannot be used [broken-policy]",
     ])
   })

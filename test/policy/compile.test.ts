@@ -195,7 +195,9 @@ describe('a broken policy refuses its own rules and frees nothing', () => {
 
 describe('objects', () => {
   it('an unknown kind, with what was meant', () => {
-    const made = compile('apiVersion: gatehouse.dev/v1alpha1\nkind: AuthPolcy\nmetadata: { name: a, namespace: b }\n')
+    const made = compile(
+      'apiVersion: gatehouse.dev/v1alpha1\nkind: AuthPolcy\nmetadata: { name: a, namespace: b }\nspec: {}\n',
+    )
     expect(made.problems[0]).toMatchObject({ code: 'unknown-kind', mend: 'did you mean "AuthPolicy"?' })
   })
   it('an unknown version of a policy', () => {

@@ -23,7 +23,9 @@ const object = (name: string, value = 'x'): string =>
 
 /** `name=value` of every object, in order. */
 const held = ({ manifests }: SourceState): readonly string[] =>
-  manifests.map(({ name, object: of }) => `${name}=${(of as { data: { value: string } }).data.value}`)
+  manifests.flatMap(({ name, object: of, broken }) =>
+    broken ? [] : `${name}=${(of as { data: { value: string } }).data.value}`,
+  )
 const said = ({ problems }: SourceState): readonly string[] =>
   problems.map(({ file, line, say }) => [file, line, say].filter((part) => part !== undefined).join(':'))
 
@@ -86,6 +88,10 @@ describe('reading once', () => {
     await writeFile(join(path, 'bytes.yaml'), Buffer.from([0x61, 0x3a, 0x20, 0xff, 0xfe]))
     const state = await readDirectory(path)
     expect(held(state)).toEqual(['good=x', 'first=x'])
+    expect(state.manifests.flatMap(({ broken, file, kind }) => (broken ? [[file, kind]] : []))).toEqual([
+      ['bytes.yaml', ''],
+      ['half.yaml', ''],
+    ])
     expect(said(state)).toEqual([
       'bytes.yaml:is not UTF-8 text',
       expect.stringMatching(/^half\.yaml:\d+:/),
