@@ -50,6 +50,10 @@ const mesh = {
   spec: { controllerName: 'example.com/mesh' },
 }
 
+type Standing = readonly (readonly [ancestor: string, enforced: string])[]
+
+const byName = (all: Standing): Standing => all.toSorted(([one], [other]) => (one < other ? -1 : 1))
+
 for (const crds of gatewayApiVersions) {
   await describeOnKubernetes(`parents that a route does not name as Gateways, beside the Gateway API ${crds}`, () => {
     let api: ApiServer
@@ -68,9 +72,9 @@ for (const crds of gatewayApiVersions) {
         () => `there are ${last.join(', ')}; ${said()}`,
       )
     }
-    /** Each ancestor of a namespace's policy with the reason of its `Enforced`, in the order in which they are written. */
-    const stands = (at: string, expected: readonly (readonly [string, string])[]): Promise<void> => {
-      let last: readonly (readonly [string, string])[] = []
+    /** Each ancestor of a namespace's policy with the reason of its `Enforced`. */
+    const stands = (at: string, expected: Standing): Promise<void> => {
+      let last: Standing = []
       return until(
         async () => {
           const { body } = await api.request('GET', `/apis/gatehouse.dev/v1alpha1/namespaces/${at}/authpolicies/pay`)
@@ -78,7 +82,7 @@ for (const crds of gatewayApiVersions) {
             `${kind} ${place ?? ''}/${name}`,
             conditions.find(({ type }) => type === 'Enforced')?.reason ?? '',
           ])
-          return JSON.stringify(last.toSorted()) === JSON.stringify(expected.toSorted())
+          return JSON.stringify(byName(last)) === JSON.stringify(byName(expected))
         },
         () => `it stands ${JSON.stringify(last)}; ${said()}`,
         12_000,
@@ -102,7 +106,7 @@ for (const crds of gatewayApiVersions) {
       )
       expect(status, JSON.stringify(body)).toBe(200)
     }
-    const remove = async (object: KubeObject | object): Promise<void> => {
+    const remove = async (object: object): Promise<void> => {
       const { status } = await api.request('DELETE', await api.path(object as KubeObject))
       expect(status).toBe(200)
     }
