@@ -10,10 +10,10 @@ const timeouts = z.looseObject({ timeouts: z.looseObject({ request: z.string() }
 
 /** A gateway that stops waiting before Gatehouse gives up: what it does then is not for Gatehouse to say. */
 export function waiting(site: RuleSite, { budgets, us }: Scene): readonly Diagnosis[] {
-  const { filter, route, rule, index, key, needs } = site
+  const { filter, route, rule, index, key } = site
   if (filter === undefined) return []
   const protocol = filter.auth.protocol === 'GRPC' ? 'GRPC' : 'HTTP'
-  const budget = Math.min(needs?.budget ?? Infinity, budgets[protocol])
+  const budget = budgets[protocol]
   const flag = `--${protocol.toLowerCase()}-budget`
   const told = (path: Path, say: string, mend: string, fix: Fix | undefined): Diagnosis =>
     diagnosis(route.manifest, { code: 'short-timeout', severity: 'warning', path, say, mend, ...fixedBy(fix) }, key)

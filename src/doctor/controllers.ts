@@ -120,3 +120,10 @@ export const controllers: ReadonlyMap<string, Controller> = new Map([
     { ...refusing('HAProxy Ingress', '', 'its annotation auth-url'), filter: 'ignored' },
   ],
 ])
+
+/** The product of a controller that is not known by its name, as an installation may choose another: that of its domain, where it has one only. */
+export function kinOf(controllerName: string): Controller | undefined {
+  const domain = controllerName.slice(0, controllerName.indexOf('/') + 1)
+  const kin = [...controllers].flatMap(([name, one]) => (domain !== '' && name.startsWith(domain) ? [one] : []))
+  return new Set(kin.map(({ name }) => name)).size === 1 ? kin[0] : undefined
+}

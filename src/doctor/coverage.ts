@@ -1,4 +1,4 @@
-import { clipped, diagnosis, edit, fixedBy, ruleNamed } from './diagnosis.ts'
+import { diagnosis, edit, fixedBy, ruleNamed } from './diagnosis.ts'
 import type { Diagnosis } from './diagnosis.ts'
 import { mendedFilter } from './mended-filter.ts'
 import type { RuleNeeds } from './rule-needs.ts'
@@ -108,20 +108,4 @@ export function filterPlaces(site: RuleSite, scene: Scene): readonly Diagnosis[]
     found.push(diagnosis(route.manifest, { code: 'repeated-filter', severity: 'warning', path, say, mend, fix }, key))
   }
   return found
-}
-
-/** GRPCRoutes have no ExternalAuth filter (GEP-1494): beside protected routes they are worth a look. */
-export function grpcRoutes({ world, sites }: Scene): readonly Diagnosis[] {
-  const guarded = new Set(sites.flatMap(({ needs, reach }) => (needs === undefined ? [] : reach.map(({ id }) => id))))
-  return world.of('GRPCRoute').flatMap(({ manifest, object }) => {
-    const beside = object.spec.parentRefs
-      .slice(0, 64)
-      .map(({ namespace, name }) => `${namespace ?? manifest.namespace}/${name}`)
-      .find((id) => guarded.has(id))
-    if (beside === undefined) return []
-    const path = ['spec', 'parentRefs']
-    const say = `a GRPCRoute cannot carry the ExternalAuth filter: Gateway ${clipped(beside)} serves it unchecked`
-    const mend = 'protect it by an HTTPRoute that matches /package.Service/Method'
-    return [diagnosis(manifest, { code: 'unprotectable-route', severity: 'warning', path, say, mend })]
-  })
 }

@@ -1,12 +1,14 @@
 import { showObject } from '../policy/manifest.ts'
 import { passage, waiting } from './answers.ts'
 import { clientCertificates } from './client-certificates.ts'
-import { filterAndPolicy, filterPlaces, grpcRoutes } from './coverage.ts'
+import { filterAndPolicy, filterPlaces } from './coverage.ts'
 import type { Diagnosis } from './diagnosis.ts'
 import { checkedPath, portAndProtocol } from './filter-address.ts'
 import { requestHeaders, responseHeaders } from './filter-headers.ts'
 import { filterSupport, routeAcceptance } from './filter-support.ts'
+import { grpcRoutes } from './grpc-routes.ts'
 import { keptHeaders, matchedHeaders, overwrittenHeaders } from './header-conflicts.ts'
+import { meshSupport } from './mesh-support.ts'
 import { ruleNames } from './rule-names.ts'
 import { sceneOf } from './scene.ts'
 import type { Given, RuleSite, Scene } from './scene.ts'
@@ -19,6 +21,7 @@ const ruleChecks: readonly ((site: RuleSite, scene: Scene) => readonly Diagnosis
   filterAndPolicy,
   filterPlaces,
   filterSupport,
+  meshSupport,
   portAndProtocol,
   checkedPath,
   responseHeaders,

@@ -1,3 +1,4 @@
+import { kinOf } from './controllers.ts'
 import { clipped, diagnosis, fixedBy } from './diagnosis.ts'
 import type { Diagnosis, Fix } from './diagnosis.ts'
 import type { Reach } from './reach.ts'
@@ -10,7 +11,7 @@ export function filterSupport(site: RuleSite, scene: Scene): readonly Diagnosis[
   if (filter === undefined) return []
   const asked = new Map(site.reach.map((one) => [one.controllerName, one]))
   return [...asked.values()].flatMap((reach) => {
-    const found = reach.controller === undefined ? unlisted(site, reach) : ignored(site, reach, scene)
+    const found = reach.controller === undefined ? unlisted(site, reach, scene) : ignored(site, reach, scene)
     return found === undefined ? [] : [found]
   })
 }
@@ -44,19 +45,33 @@ function ignored(site: RuleSite, { controller, controllerName, id }: Reach, scen
  * Of a controller that is not known, its GatewayClass may tell. The feature's name is not settled (GEP-1494 has two), and a class
  * that lists no features tells nothing.
  */
-function unlisted(site: RuleSite, { gatewayClass, id }: Reach): Diagnosis | undefined {
+function unlisted(
+  site: RuleSite,
+  { gatewayClass, controllerName = '', id }: Reach,
+  scene: Scene,
+): Diagnosis | undefined {
   const features = gatewayClass?.object.status.supportedFeatures ?? []
   const { filter, route, key } = site
   if (filter === undefined || gatewayClass === undefined || features.length === 0) return undefined
   if (features.some((name) => /^HTTPRoute(ExternalAuth|ExtAuth)/.test(name))) return undefined
   const { name } = gatewayClass.manifest
   const say = `GatewayClass ${name} of Gateway ${id} does not list HTTPRouteExternalAuth among its supportedFeatures`
+  const said = { code: 'filter-not-supported', severity: 'warning', path: filter.path, say } as const
+  return diagnosis(route.manifest, { ...said, ...insteadOf(controllerName, site, scene) }, key)
+}
+
+/** What to do where it is not known whether the filter is honoured; the vendor's own way, where its product has one. */
+function insteadOf(
+  controllerName: string,
+  site: RuleSite,
+  scene: Scene,
+): { readonly mend: string; readonly fix?: Fix } {
   const mend = 'make sure that a request without a credential is refused there'
-  return diagnosis(
-    route.manifest,
-    { code: 'filter-not-supported', severity: 'warning', path: filter.path, say, mend },
-    key,
-  )
+  const kin = kinOf(controllerName)
+  const objects = kin && vendorObjects(kin.name, site, scene)
+  return kin === undefined || objects === undefined
+    ? { mend }
+    : { mend: `${mend}, or use ${kin.instead} and take the filter out`, fix: { kind: 'apply', objects } }
 }
 
 /** What the controllers themselves said of a route with our filter: it may be served all the same (R11). */

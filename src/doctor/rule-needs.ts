@@ -26,8 +26,6 @@ export interface RuleNeeds {
   readonly clientCertificate: boolean
   /** It sends clients without a credential elsewhere. */
   readonly redirects: boolean
-  /** Milliseconds that its slowest method may take; undefined where only the listener's budget limits it. */
-  readonly budget: number | undefined
 }
 
 /** A preflight is recognised by these (Fetch standard, CORS-preflight request). */
@@ -71,7 +69,6 @@ const nothing: Needed = {
   guest: false,
   clientCertificate: false,
   redirects: false,
-  budget: undefined,
 }
 
 const needed = ({ authenticators, preflight, reads, managed, remove, guest, unauthenticated }: Policy): Needed => ({
@@ -86,5 +83,4 @@ const needed = ({ authenticators, preflight, reads, managed, remove, guest, unau
   guest: guest !== undefined,
   clientCertificate: authenticators.some(({ kind }) => kind === 'clientCertificate'),
   redirects: unauthenticated.respond === 'Redirect',
-  budget: undefined,
 })

@@ -2,6 +2,7 @@ import type { ClusterObject, World } from '../cluster/objects.ts'
 import { gatewayGroup } from '../policy/document.ts'
 import { diagnosis, edit, fixedBy } from './diagnosis.ts'
 import type { Diagnosis } from './diagnosis.ts'
+import { referenceGrant } from './reference-grant.ts'
 import type { RuleSite, Scene } from './scene.ts'
 
 /** Filters that ask a Service of another namespace need its leave; without it some gateways serve the rule open (§B.1). */
@@ -20,7 +21,8 @@ export function referenceGrants({ sites, world, us }: Scene): readonly Diagnosis
     const path = [...filter.path, 'externalAuth', 'backendRef']
     const say = `no ReferenceGrant lets HTTPRoutes of ${here} ask Service ${there}/${name}: the filter may be left out and the rule be open`
     const mend = `create one in ${there}, or admit the namespace with --grant-namespaces`
-    const fix = { kind: 'apply', objects: [grant(here, there, name)] } as const
+    const crossing = { group: gatewayGroup, kind: 'HTTPRoute', from: here, service: { namespace: there, name } }
+    const fix = { kind: 'apply', objects: [referenceGrant(crossing)] } as const
     return [diagnosis(route.manifest, { code: 'missing-grant', severity: 'error', path, say, mend, fix }, key)]
   })
 }
@@ -31,16 +33,6 @@ const grants = ({ manifest, object }: ClusterObject<'ReferenceGrant'>): readonly
   const to = object.spec.to.filter(({ group, kind }) => group === '' && kind === 'Service').slice(0, 64)
   return from.flatMap(({ namespace }) => to.map(({ name }) => `${namespace} ${manifest.namespace} ${name ?? '*'}`))
 }
-
-const grant = (here: string, there: string, name: string): object => ({
-  apiVersion: `${gatewayGroup}/v1beta1`,
-  kind: 'ReferenceGrant',
-  metadata: { namespace: there, name: `gatehouse-${here}`.slice(0, 253) },
-  spec: {
-    from: [{ group: gatewayGroup, kind: 'HTTPRoute', namespace: here }],
-    to: [{ group: '', kind: 'Service', name }],
-  },
-})
 
 // How a Service says that its port speaks HTTP/2: KEP-3726's name, and what Istio and others took before it.
 const http2 = ['kubernetes.io/h2c', 'grpc', 'grpcs', 'https', 'h2c', 'http2']

@@ -1,5 +1,6 @@
 import { unnamedRule } from '../model/route.ts'
 import { gatewayGroup } from '../policy/document.ts'
+import { referenceGrant } from './reference-grant.ts'
 import { usualPorts } from './scene.ts'
 import type { RuleSite, Scene } from './scene.ts'
 
@@ -42,54 +43,52 @@ function serviceOf({ key, filter }: RuleSite, us: Scene['us']): Parts['service']
   return { name: written?.name ?? 'gatehouse', namespace: written?.namespace ?? key.namespace }
 }
 
-const makers = new Map<string, (parts: Parts) => readonly object[]>([
-  [
-    'Envoy Gateway',
-    ({ metadata, target, extensions, service, ports }) => [
-      {
-        apiVersion: 'gateway.envoyproxy.io/v1alpha1',
-        kind: 'SecurityPolicy',
-        metadata,
-        spec: {
-          targetRefs: [target],
-          extAuth: {
-            grpc: { backendRefs: [{ ...service, port: ports.grpc }] },
-            contextExtensions: extensions.map(([name, value]) => ({ name, type: 'Value', value })),
-            failOpen: false,
-          },
-        },
-      },
-    ],
-  ],
-  [
-    'kgateway',
-    ({ metadata, target, extensions, service, ports }) => [
-      {
-        apiVersion: 'gateway.kgateway.dev/v1alpha1',
-        kind: 'GatewayExtension',
-        metadata,
-        spec: { type: 'ExtAuth', extAuth: { grpcService: { backendRef: { ...service, port: ports.grpc } } } },
-      },
-      {
-        apiVersion: 'gateway.kgateway.dev/v1alpha1',
-        kind: 'TrafficPolicy',
-        metadata,
-        spec: {
-          targetRefs: [target],
-          extAuth: { extensionRef: { name: metadata.name }, contextExtensions: Object.fromEntries(extensions) },
-        },
-      },
-    ],
-  ],
-  [
-    'Traefik',
-    ({ metadata, address, injects }) => [
-      {
-        apiVersion: 'traefik.io/v1alpha1',
-        kind: 'Middleware',
-        metadata,
-        spec: { forwardAuth: { address, ...(injects.length === 0 ? {} : { authResponseHeaders: injects }) } },
-      },
-    ],
-  ],
+/** Gatehouse keeps grants for HTTPRoutes; these references are made by other kinds. */
+function grantFor(kind: string, group: string, vendor: string, { metadata, service }: Parts): readonly object[] {
+  const from = metadata.namespace
+  return from === service.namespace ? [] : [referenceGrant({ kind, group, from, service, vendor })]
+}
+
+function envoyGateway(parts: Parts): readonly object[] {
+  const { metadata, target, extensions, service, ports } = parts
+  const group = 'gateway.envoyproxy.io'
+  const extAuth = {
+    grpc: { backendRefs: [{ ...service, port: ports.grpc }] },
+    contextExtensions: extensions.map(([name, value]) => ({ name, type: 'Value', value })),
+    failOpen: false,
+  }
+  return [
+    { apiVersion: `${group}/v1alpha1`, kind: 'SecurityPolicy', metadata, spec: { targetRefs: [target], extAuth } },
+    ...grantFor('SecurityPolicy', group, 'envoy-gateway', parts),
+  ]
+}
+
+function kgateway(parts: Parts): readonly object[] {
+  const { metadata, target, extensions, service, ports } = parts
+  const group = 'gateway.kgateway.dev'
+  const apiVersion = `${group}/v1alpha1`
+  const grpcService = { backendRef: { ...service, port: ports.grpc } }
+  const extAuth = { extensionRef: { name: metadata.name }, contextExtensions: Object.fromEntries(extensions) }
+  return [
+    {
+      apiVersion,
+      kind: 'GatewayExtension',
+      metadata,
+      spec: { type: 'ExtAuth', extAuth: { failOpen: false, grpcService } },
+    },
+    { apiVersion, kind: 'TrafficPolicy', metadata, spec: { targetRefs: [target], extAuth } },
+    ...grantFor('GatewayExtension', group, 'kgateway', parts),
+  ]
+}
+
+/** Asks by an address, which needs nobody's leave. */
+function traefik({ metadata, address, injects }: Parts): readonly object[] {
+  const forwardAuth = { address, ...(injects.length === 0 ? {} : { authResponseHeaders: injects }) }
+  return [{ apiVersion: 'traefik.io/v1alpha1', kind: 'Middleware', metadata, spec: { forwardAuth } }]
+}
+
+const makers = new Map([
+  ['Envoy Gateway', envoyGateway],
+  ['kgateway', kgateway],
+  ['Traefik', traefik],
 ])

@@ -18,7 +18,7 @@ import {
   service,
 } from './wiring.ts'
 import { summary, thingsOf } from './wiring.ts'
-import type { Spoilt } from './wiring.ts'
+import type { Spoilt, Thing } from './wiring.ts'
 
 type Row = readonly [name: string, given: Spoilt, expected: readonly string[]]
 
@@ -38,6 +38,28 @@ const ngf = 'gateway.nginx.org/nginx-gateway-controller'
 const agentgateway = 'agentgateway.dev/agentgateway'
 const envoyGateway = 'gateway.envoyproxy.io/gatewayclass-controller'
 const ngfPath = { path: '/v1/ngf/shop/cart/pay' }
+
+const grpcRoute = (spec: object = {}): Thing => ({
+  apiVersion: 'gateway.networking.k8s.io/v1',
+  kind: 'GRPCRoute',
+  metadata: { namespace: 'shop', name: 'rpc' },
+  spec: { parentRefs: [{ name: 'inner' }], ...spec },
+})
+
+const mesh = (status: object): Thing => ({
+  apiVersion: 'gateway.networking.x-k8s.io/v1alpha1',
+  kind: 'XMesh',
+  metadata: { namespace: '', name: 'mesh' },
+  spec: { controllerName: 'example.com/mesh' },
+  status: { ...status },
+})
+
+/** The route at a Service, which a controller may have taken. */
+const inMesh = (controllerName?: string): Thing => {
+  const parentRef = { group: '', kind: 'Service', name: 'cart' }
+  const parents = controllerName === undefined ? [] : [{ parentRef, controllerName, conditions: [] }]
+  return route([rule()], { spec: { parentRefs: [parentRef] }, status: { parents } })
+}
 
 const tables: Readonly<Record<string, readonly Row[]>> = {
   'a cluster that is wired well': [
@@ -75,6 +97,23 @@ const tables: Readonly<Record<string, readonly Row[]>> = {
       { things: [gatewayClass('example.com/gateway', { supportedFeatures: [{ name: 'HTTPRoute' }] })] },
       [`warning filter-not-supported ${at}.filters[0]`],
     ],
+    [
+      'a mesh that lists others',
+      { things: [inMesh(), mesh({ supportedFeatures: [{ name: 'HTTPRoute' }] })] },
+      [`warning filter-not-supported ${at}.filters[0]`],
+    ],
+    [
+      'a mesh that lists it',
+      { things: [inMesh(), mesh({ supportedFeatures: [{ name: 'HTTPRouteExternalAuth' }] })] },
+      [],
+    ],
+    ['a mesh that lists nothing', { things: [inMesh(), mesh({})] }, []],
+    [
+      "a mesh that is not the route's",
+      { things: [inMesh('other.example/mesh'), mesh({ supportedFeatures: [{ name: 'HTTPRoute' }] })] },
+      [],
+    ],
+    ['a mesh beside a Gateway', { things: [mesh({ supportedFeatures: [{ name: 'HTTPRoute' }] })] }, []],
     [
       'an unknown one that lists it, the older way',
       { things: [gatewayClass('example.com/gateway', { supportedFeatures: ['HTTPRouteExternalAuthHTTP'] })] },
@@ -447,6 +486,26 @@ const tables: Readonly<Record<string, readonly Row[]>> = {
       ['warning unprotectable-route GRPCRoute rpc: spec.parentRefs'],
     ],
     [
+      'a GRPCRoute under a policy for its whole Gateway, with no protected route there',
+      {
+        things: [
+          grpcRoute(),
+          {
+            apiVersion: 'gatehouse.dev/v1alpha1',
+            kind: 'AuthPolicy',
+            metadata: { namespace: 'shop', name: 'all' },
+            spec: { targetRefs: [{ kind: 'Gateway', name: 'inner' }] },
+          },
+        ],
+      },
+      ['warning unprotectable-route GRPCRoute rpc: spec.parentRefs'],
+    ],
+    [
+      'a GRPCRoute with our filter',
+      { things: [grpcRoute({ rules: [{}, { filters: [grpcFilter()] }] })] },
+      ['warning unprotectable-route GRPCRoute rpc: spec.rules[1].filters[0]'],
+    ],
+    [
       'a GRPCRoute elsewhere',
       {
         things: [
@@ -714,11 +773,6 @@ const tables: Readonly<Record<string, readonly Row[]>> = {
       by(agentgateway, { budgets: { HTTP: 3000, GRPC: 100 } }),
       [`warning short-timeout ${auth}.protocol`],
     ],
-    [
-      'agentgateway over HTTP, a quick policy',
-      by(agentgateway, { budgets: { HTTP: 3000, GRPC: 100 }, rules: [needs({ budget: 50 })] }),
-      [],
-    ],
     ['a rule in a hurry', one({ timeouts: { request: '500ms' } }), [`warning short-timeout ${at}.timeouts.request`]],
     ['a rule with time', one({ timeouts: { request: '1m30s' } }), []],
     ['a rule without an end', one({ timeouts: { request: '0s' } }), []],
@@ -733,8 +787,8 @@ const tables: Readonly<Record<string, readonly Row[]>> = {
   ],
 }
 
-// Nothing that the doctor looks at tells that a policy was written or that a gateway asks in its own way.
-const unseen = ['filter-without-policy', 'controller-ignores-filter']
+// Nothing that the doctor looks at tells that a policy was written, that a gateway asks in its own way, or that an object is to go.
+const unseen = ['filter-without-policy', 'controller-ignores-filter', 'filter-not-supported', 'unprotectable-route']
 
 /** Findings whose YAML can be tried out: settings and policies are given to the doctor by their effect. */
 const mendable = (given: Spoilt) =>

@@ -220,7 +220,80 @@ describe('the YAML of a fix', () => {
           )
         },
       ),
-    ).toEqual([['SecurityPolicy'], ['GatewayExtension', 'TrafficPolicy'], ['Middleware']])
+    ).toEqual([
+      ['SecurityPolicy', 'ReferenceGrant'],
+      ['GatewayExtension', 'TrafficPolicy', 'ReferenceGrant'],
+      ['Middleware'],
+    ])
+  })
+
+  it('is that of the vendor where its controller has another name, and nothing where nobody can tell', () => {
+    const shown = (controllerName: string) => {
+      const status = { supportedFeatures: [{ name: 'HTTPRoute' }] }
+      const [found] = examined({ things: [{ ...(thingsOf({})[0] as Thing), spec: { controllerName }, status }] })
+      const documents = parseAllDocuments(found === undefined ? '' : (showFix(found) ?? ''))
+      return [found?.code, ...documents.map((one) => (one.toJS() as Thing).kind)]
+    }
+    expect(shown('gateway.envoyproxy.io/second')).toEqual(['filter-not-supported', 'SecurityPolicy', 'ReferenceGrant'])
+    expect(shown('kgateway.dev/other')).toEqual(['filter-not-supported'])
+    expect(shown('example.com/gateway')).toEqual(['filter-not-supported'])
+  })
+
+  it('is the HTTPRoute that takes what a GRPCRoute does, where there is one', () => {
+    const shown = (matches: readonly object[]): string => {
+      const spec = {
+        parentRefs: [{ name: 'edge', namespace: 'infra' }],
+        rules: [{ matches, backendRefs: [{ name: 'rpc', port: 1 }] }],
+      }
+      const metadata = { namespace: 'shop', name: 'rpc' }
+      const things = [{ apiVersion: 'gateway.networking.k8s.io/v1', kind: 'GRPCRoute', metadata, spec }]
+      return examined({ things })
+        .map((one) => showFix(one) ?? '')
+        .join('')
+    }
+    expect(shown([{ method: { type: 'RegularExpression', service: '.*' } }])).toBe('')
+    expect(shown([{ method: { method: 'Pay' } }])).toBe('')
+    expect(shown([{ method: { service: 'shop.Cart', method: 'Pay' } }, { method: { service: 'shop.Cart' } }]))
+      .toMatchInlineSnapshot(`
+      "apiVersion: gateway.networking.k8s.io/v1
+      kind: HTTPRoute
+      metadata:
+        namespace: shop
+        name: rpc
+      spec:
+        parentRefs:
+          - group: gateway.networking.k8s.io
+            kind: Gateway
+            namespace: infra
+            name: edge
+        rules:
+          - name: rule-1
+            matches:
+              - path:
+                  type: Exact
+                  value: /shop.Cart/Pay
+                method: POST
+              - path:
+                  type: PathPrefix
+                  value: /shop.Cart
+                method: POST
+            filters:
+              - type: ExternalAuth
+                externalAuth:
+                  protocol: HTTP
+                  backendRef:
+                    name: gatehouse
+                    namespace: gatehouse
+                    port: 9002
+                  http:
+                    path: /v1/check/shop/rpc/rule-1/-
+                    allowedResponseHeaders:
+                      - x-gatehouse
+            backendRefs:
+              - name: rpc
+                port: 1
+      "
+    `)
   })
 })
 

@@ -116,7 +116,6 @@ export const needs = (some: Partial<RuleNeeds> = {}): RuleNeeds => ({
   guest: false,
   clientCertificate: false,
   redirects: false,
-  budget: undefined,
   ...some,
 })
 
