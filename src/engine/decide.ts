@@ -3,8 +3,9 @@ import type { Condition, Subject } from '../authz/condition.ts'
 import type { Verdict as Answer } from '../authz/condition.ts'
 import { allow, deny } from '../model/decision.ts'
 import type { Allow, Decision, Deny, DenyReason, HeaderList } from '../model/decision.ts'
-import { canonicalName } from '../model/header.ts'
+import { canonicalName, ownedSpellings } from '../model/header.ts'
 import type { Identity } from '../model/identity.ts'
+import { memo } from '../model/memo.ts'
 import type { AuthRequest } from '../model/request.ts'
 import type { Policy, Rule } from '../policy/snapshot.ts'
 import { authenticate } from './authenticate.ts'
@@ -144,33 +145,49 @@ function weigh(one: Case, subject: Subject, index: number, answer: Answer): Deci
 /** What a rule grants an identity is made once, where nothing else goes into it: the same object is then written once, too. */
 function grant(one: Case, subject: Subject): Decision {
   const lasting = one.policy.lastingHeaders && one.request.unusualNames.length === 0
-  const known = lasting ? grantsOf(one) : undefined
-  const before = known?.get(subject.identity)
+  const before = lasting ? granted(one, subject.identity) : undefined
   if (before !== undefined) return before
   const set = one.policy.headers(subject)
   if (set === undefined) return refusal(one.policy, 'header-error')
   const made = letThrough(one, subject.identity, set)
-  known?.set(subject.identity, made)
+  if (lasting) keepGrant(one, subject.identity, made)
   return made
 }
 
-type Grants = WeakMap<Identity, Allow>
+interface Grant {
+  /** Number of the rule: the rule itself would be kept past its snapshot. */
+  readonly rule: number
+  readonly via: AuthRequest['via']
+  readonly made: Allow
+}
 
-const grants = new WeakMap<Rule, Partial<Record<AuthRequest['via'], Grants>>>()
+/** Rules for which an identity's grant is kept: identities are bounded in number and bytes, and so are their grants. */
+const mostGrants = 4
+const grants = new WeakMap<Identity, readonly Grant[]>()
 
-function grantsOf({ rule, request }: Case): Grants {
-  const ofRule = grants.get(rule) ?? {}
-  const ofVia = ofRule[request.via] ?? new WeakMap<Identity, Allow>()
-  if (ofRule[request.via] === undefined) grants.set(rule, { ...ofRule, [request.via]: ofVia })
-  return ofVia
+let rules = 0
+const numberOf = memo((_: Rule) => (rules += 1))
+
+function granted({ rule, request }: Case, identity: Identity): Allow | undefined {
+  const number = numberOf(rule)
+  return grants.get(identity)?.find((one) => one.rule === number && one.via === request.via)?.made
+}
+
+function keepGrant({ rule, request }: Case, identity: Identity, made: Allow): void {
+  const kept = (grants.get(identity) ?? []).slice(0, mostGrants - 1)
+  grants.set(identity, [{ rule: numberOf(rule), via: request.via, made }, ...kept])
 }
 
 /** Every owned header that is not set, in every spelling that the rule or this very request knows, and what the policy drops. */
 function removals(rule: Rule, policy: Policy, request: AuthRequest, set: HeaderList): readonly string[] {
   const kept = new Set(set.map(([name]) => name))
-  const gone = new Set([...rule.owned, ...policy.remove].filter((name) => !kept.has(name)))
+  const gone = new Set([...rule.owned, ...dropped(policy)].filter((name) => !kept.has(name)))
   for (const name of request.unusualNames) {
-    if (!kept.has(name) && rule.owned.has(canonicalName(name))) gone.add(name)
+    const stands = canonicalName(name)
+    if (!kept.has(name) && (rule.owned.has(stands) || dropped(policy).has(stands))) gone.add(name)
   }
   return [...gone]
 }
+
+/** What a policy removes, in every spelling that a backend may take for it. */
+const dropped = memo((policy: Policy) => ownedSpellings(policy.remove))

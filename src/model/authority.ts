@@ -5,6 +5,8 @@ export interface Authority {
   /** Lower case, without port and trailing dot; IPv6 literals keep their brackets. */
   readonly host: string
   readonly port: number | undefined
+  /** True where the name ended with a dot, which gateways cut off (nginx) or match as it is (Envoy). */
+  readonly rooted: boolean
 }
 
 const name = /^(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*$/
@@ -28,5 +30,7 @@ function parse(text: string): Authority | undefined {
   const port = digits === undefined ? undefined : Number(digits)
   if (port !== undefined && port > 65_535) return undefined
   const host = written.toLowerCase().replace(/\.$/, '')
-  return host.startsWith('[') || (host.length <= 253 && name.test(host)) ? { host, port } : undefined
+  return host.startsWith('[') || (host.length <= 253 && name.test(host))
+    ? { host, port, rooted: written.endsWith('.') }
+    : undefined
 }

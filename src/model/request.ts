@@ -29,6 +29,7 @@ export interface AuthRequest {
   /** Lower case, no port, no trailing dot. */
   readonly host: string
   readonly port: number | undefined
+  readonly rooted: boolean
   readonly target: Target
   readonly headers: HeaderMap
   /** Names of headers that hold more than lower-case letters, digits and hyphens: a backend may take them for other headers. */
@@ -70,6 +71,7 @@ export function authRequest(parts: RequestParts): AuthRequest {
     scheme: parts.scheme === 'http' || parts.scheme === 'https' ? parts.scheme : undefined,
     host: authority?.host ?? '',
     port: authority?.port,
+    rooted: authority?.rooted === true,
     target: target ?? nowhere,
     headers: parts.headers,
     unusualNames,

@@ -116,7 +116,7 @@ function contest(site: Site, rivals: readonly Carrier[], us: OurService | undefi
   const contested = (request: AuthRequest): boolean => {
     if (request.fault !== undefined || (request.via !== 'check' && request.via !== 'ngf')) return false
     if (crowded) return true
-    const unclear = request.target.ambiguous !== undefined
+    const unclear = request.rooted || request.target.ambiguous !== undefined
     const mine = claims(own, site.rule, request)
     const taken = (theirs: readonly Claim[], tail: string): boolean => beats(theirs, mine, tail)
     const open = (theirs: readonly Claim[], tail: string): boolean =>

@@ -11,10 +11,20 @@
 /** The value as a header; empty where there is to be none, undefined where it cannot be written. */
 export function headerText(value: unknown): string | undefined {
   if (!Array.isArray(value)) {
-    return scalar(value)?.replace(/^ +| +$/g, (spaces) => '%20'.repeat(spaces.length))
+    const text = scalar(value)
+    return text === undefined ? undefined : outerSpacesEncoded(text)
   }
   const elements = value.filter((element) => element !== null && element !== undefined).map(scalar)
   return elements.every((element) => element !== undefined) ? elements.map(quoted).join(',') : undefined
+}
+
+/** No regular expression: ` +$` takes time by the square of the spaces inside. */
+function outerSpacesEncoded(text: string): string {
+  let begin = 0
+  let end = text.length
+  while (begin < end && text[begin] === ' ') begin += 1
+  while (end > begin && text[end - 1] === ' ') end -= 1
+  return '%20'.repeat(begin) + text.slice(begin, end) + '%20'.repeat(text.length - end)
 }
 
 function scalar(value: unknown): string | undefined {

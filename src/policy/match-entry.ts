@@ -91,17 +91,16 @@ function tester(match: HttpRouteMatch, allowed: ReadonlySet<string> | undefined)
     return ({ headers: given }: AuthRequest): Fit => {
       const values = given.get(lower)
       if (values === undefined) return sent ? 'no' : 'unknown'
-      return values.length === 1 ? fits(values[0] ?? '') : 'unknown'
+      return values.length === 1 ? lineFit(fits, values[0] ?? '') : 'unknown'
     }
   })
   const queries = match.queryParams.map(({ name, type, value }) => {
     const fits = valueTest(type, value)
     return ({ target }: AuthRequest): Fit => {
-      const pairs = queryPairs(target.query)
-      if (pairs === undefined) return 'unknown'
-      const values = pairs.filter(([key]) => key === name)
-      if (values.length === 0) return 'no'
-      return values.length === 1 ? fits(values[0]?.[1] ?? '') : 'unknown'
+      const decoded = queryPairs(target.query)
+      if (decoded === undefined) return 'unknown'
+      const one = queryFit(fits, name, decoded)
+      return queryFit(fits, name, rawPairs(target.query)) === one ? one : 'unknown'
     }
   })
   const tests = [...headers, ...queries]
@@ -112,6 +111,31 @@ function tester(match: HttpRouteMatch, allowed: ReadonlySet<string> | undefined)
     return fits.includes('unknown') ? 'unknown' : 'yes'
   }
 }
+
+/** Envoy sends repeated lines joined by a bare comma, and matches each line (1.39 on) or the joined text. */
+function lineFit(fits: (given: string) => Fit, value: string): Fit {
+  const whole = fits(value)
+  const lines = value.split(/,(?![ \t])/)
+  return lines.length === 1 || lines.every((line) => fits(line) === whole) ? whole : 'unknown'
+}
+
+type Pairs = readonly (readonly [string, string])[]
+
+function queryFit(fits: (given: string) => Fit, name: string, pairs: Pairs): Fit {
+  const values = pairs.filter(([key]) => key === name)
+  if (values.length === 0) return 'no'
+  return values.length === 1 ? fits(values[0]?.[1] ?? '') : 'unknown'
+}
+
+/** As Envoy reads them for routes: nothing is decoded. */
+const rawPairs = (query = ''): Pairs =>
+  query
+    .split('&')
+    .filter((part) => part !== '')
+    .map((part) => {
+      const equals = part.indexOf('=')
+      return equals < 0 ? [part, ''] : [part.slice(0, equals), part.slice(equals + 1)]
+    })
 
 /** How a text fits; a pattern that cannot be used, or not in time, leaves it open. */
 export function valueTest(type: 'Exact' | 'RegularExpression', value: string): (given: string) => Fit {

@@ -54,6 +54,7 @@ export function createMatcher(
     kept = next
     return (request) => {
       if (request.fault !== undefined) return { kind: 'refused', reason: request.fault }
+      if (request.rooted) return { kind: 'refused', reason: 'ambiguous-match' }
       if (request.target.ambiguous !== undefined) return { kind: 'refused', reason: 'ambiguous-target' }
       let candidates: readonly Candidate[] = []
       for (const [tier, host] of hostCandidates(request.host).entries()) {

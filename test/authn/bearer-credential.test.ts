@@ -23,6 +23,9 @@ describe('places of a credential', () => {
     ['cookie with =', cookie, [{ cookie: 'session=abc==' }], '= abc=='],
     ['cookie in crumbs', cookie, [{ cookie: ['a=1', 'session=abc'] }], '= abc'],
     ['cookie in two crumbs', cookie, [{ cookie: ['session=x', 'session=abc'] }], 'repeated-credential'],
+    ['cookie twice, joined by Envoy', cookie, [{ cookie: 'session=abc; x=1,session=y' }], 'repeated-credential'],
+    ['cookie behind a comma', cookie, [{ cookie: 'x=1,session=y' }], '= y'],
+    ['cookies with a comma of another', cookie, [{ cookie: 'x=1,2; session=abc' }], '= abc'],
     ['cookie, empty', cookie, [{ cookie: 'session=' }], 'malformed-credential'],
     ['cookie, case', cookie, [{ cookie: 'Session=abc' }], 'absent'],
     ['cookie, longer name', cookie, [{ cookie: 'xsession=abc; session2=x' }], 'absent'],
@@ -58,6 +61,12 @@ describe('places of a credential', () => {
     ['an unknown key', [{ headers: 'a' }]],
   ])('a list with %s is refused', (_name, list) => {
     expect(credentialSources.safeParse(list).success).toBe(false)
+  })
+
+  it('takes a thousand cookies of blanks in no time that counts', () => {
+    // By a regular expression that looks for blanks at the end each of them takes half a second.
+    const blanks = `session=x; a${' '.repeat(32_000)}b=1`
+    for (let n = 0; n < 1000; n++) expect(read(cookie, { cookie: blanks })).toBe('= x')
   })
 
   it('never throws, and gives visible ASCII or nothing', () => {

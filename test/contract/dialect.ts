@@ -58,14 +58,14 @@ export function dialectSuite(name: DialectName, promised: Expectations): void {
     it('the request as the client made it', async () => {
       await asked({
         method: 'DELETE',
-        target: '/cart/%41?a=%2F&b=//c',
+        target: '/cart/%40?a=%2F&b=//c',
         host: 'SHOP.example:8443',
         fields: [ada, 'X-A: 1', 'X-A: 2'],
       })
       expect(last()?.request).toMatchObject({ via: name, method: 'DELETE', host: 'shop.example', port: 8443 })
       expect(last()?.request.target).toMatchObject({
-        raw: '/cart/%41?a=%2F&b=//c',
-        path: '/cart/%41',
+        raw: '/cart/%40?a=%2F&b=//c',
+        path: '/cart/%40',
         query: 'a=%2F&b=//c',
       })
       expect(last()?.request.headers.get('x-a')).toEqual(['1', '2'])
@@ -140,7 +140,9 @@ export function dialectSuite(name: DialectName, promised: Expectations): void {
     it('CTR-03 an allow: exactly 200, empty, with what the policy sets and nothing of Node’s', async () => {
       const text = await asked({ fields: [ada] })
       const gone = [...removed, 'authorization']
-      const removals = [...gone.map((one) => `${one}: `), `x-envoy-auth-headers-to-remove: ${gone.join(', ')}`]
+      // Other spellings are named, and have no line of their own: Envoy takes a hundred lines at most.
+      const emptied = gone.filter((one) => /^[a-z-]+$/.test(one)).map((one) => `${one}: `)
+      const removals = [...emptied, `x-envoy-auth-headers-to-remove: ${gone.join(', ')}`]
       const lines = [
         'HTTP/1.1 200 OK',
         'x-user: ada',

@@ -13,7 +13,7 @@ describe('hosts', () => {
     ['IPv4', '127.0.0.1', '127.0.0.1', undefined],
   ]
   it.each(good)('%s', (_, given, host, port) => {
-    expect(parseAuthority(given)).toEqual({ host, port })
+    expect(parseAuthority(given)).toEqual({ host, port, rooted: given.endsWith('.') })
   })
   const bad: readonly (readonly [string, string])[] = [
     ['NRM-15 user info', 'user@shop'],

@@ -84,6 +84,13 @@ describe('values', () => {
     expect(set([entry('x-c', { claim: ['a.b'] })], '{"a.b":"yes","a":{"b":"no"}}')).toEqual([['x-c', 'yes']])
   })
 
+  it('takes long runs of spaces in no time that counts', () => {
+    const inner = `a${' '.repeat(32_000)}b`
+    for (let n = 0; n < 1000; n++) expect(headerText(inner)).toBe(inner)
+    expect(headerText('  a b ')).toBe('%20%20a b%20')
+    expect(headerText('   ')).toBe('%20%20%20')
+  })
+
   it('HDR-06 every text comes back byte by byte, and can stand in a header', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', minLength: 1 }), (text) => {

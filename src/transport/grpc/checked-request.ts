@@ -1,8 +1,11 @@
+import { isIP } from 'node:net'
+import { boundedMemo } from '../../model/bounded-memo.ts'
 import type { DenyReason } from '../../model/decision.ts'
 import type { HeaderFacts } from '../../model/header-facts.ts'
 import type { HeaderMap } from '../../model/header.ts'
 import { authRequest } from '../../model/request.ts'
 import type { AuthRequest, Claim } from '../../model/request.ts'
+import { plainAddress } from '../trusted-sources.ts'
 
 /** What a codec reads from a check. */
 export interface CheckParts {
@@ -32,10 +35,16 @@ export function checkedRequest(read: CheckParts): AuthRequest {
     authority: read.host ?? '',
     headers: headers ?? nothing,
     facts: read.facts,
-    source: read.source,
+    source: read.source === undefined || read.source.length > 64 ? undefined : addressIn(read.source),
     fault: contradictory ? 'contradictory-headers' : partialBody(headers),
   })
 }
+
+/** The address of a client; anything else is nobody's, and would be a text without end in the log and in counters. */
+const addressIn = boundedMemo(4096, (text) => {
+  const plain = plainAddress(text)
+  return isIP(plain) === 0 ? undefined : plain
+})
 
 /** Envoy takes a client's own header of this name off the check, and says `false` where it sends the whole body. */
 function partialBody(headers: HeaderMap): DenyReason | undefined {

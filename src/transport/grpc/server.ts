@@ -5,7 +5,7 @@ import type { Clock } from '../../model/clock.ts'
 import { deny } from '../../model/decision.ts'
 import type { Decision } from '../../model/decision.ts'
 import type { IdentityTrust } from './check-claim.ts'
-import { oversized } from './checked-request.ts'
+import { oversized, unreadable } from './checked-request.ts'
 import { codecOf } from './codec.ts'
 import type { Codec, CodecName } from './codec.ts'
 import { drain } from './drain.ts'
@@ -83,8 +83,13 @@ export async function createGrpcServer(options: GrpcServerOptions): Promise<Grpc
   server.addService(healthMethods, { ...health.handlers })
   if (options.reflection) await addReflection(server)
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure()) // TLS ended at the listener
-  const tooLarge = answersTo(options, { ...codec, read: () => oversized })
-  const method = { answer, messageBytes: limits.messageBytes, tooLarge }
+  const method = {
+    answer,
+    messageBytes: limits.messageBytes,
+    tooLarge: answersTo(options, { ...codec, read: () => oversized }),
+    malformed: answersTo(options, { ...codec, read: () => unreadable }),
+    buffered: { bytes: 0 },
+  }
   const connections = createConnections(clock, rawCheck.path, (stream, headers) => {
     const taken = codec.direct && isUsual(headers)
     if (taken) serveUnary(stream, headers, method)

@@ -13,8 +13,11 @@ export interface UnaryMethod {
   readonly answer: AnswerMessage
   /** Longest message. */
   readonly messageBytes: number
-  /** The answer to a longer one: an explicit refusal, because an error would be let through by `failure_mode_allow`. */
+  /** The answers to a longer one and to what is none: explicit refusals, because `failure_mode_allow` lets an error through. */
   readonly tooLarge: AnswerMessage
+  readonly malformed: AnswerMessage
+  /** What all unfinished messages hold together. */
+  readonly buffered: { bytes: number }
 }
 
 /** True for calls that `serveUnary` can serve. */
@@ -34,40 +37,46 @@ function deadlineOf({ 'grpc-timeout': text }: IncomingHttpHeaders): number {
   return count === undefined ? Number.POSITIVE_INFINITY : Date.now() + Number(count) * (unitMillis[unit] ?? 0)
 }
 
-/** Codes of gRPC for what is no unary call; the same that grpc-js gives. */
-const status = { unimplemented: 12, internal: 13 } as const
-
 /** Before every message: a flag for compression and the length. */
 const prefixBytes = 5
 
-/** Reads the message and sends the answer. A call whose message is none ends with the status that grpc-js would give. */
+/** Bytes of unfinished messages that all calls together may hold. */
+const mostHeld = 67_108_864
+
+/** Reads the message and sends the answer. What is no message gets an explicit refusal: gateways may let errors through. */
 export function serveUnary(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, method: UnaryMethod): void {
   const deadline = deadlineOf(headers)
+  const caller = (): AbortSignal => cancellation(stream)
   const chunks: Buffer[] = []
   let bytes = 0
+  let held = 0
+  let refused = false
+  const hold = (more: number): void => {
+    if (held === 0) stream.once('close', () => (method.buffered.bytes -= held))
+    held += more
+    method.buffered.bytes += more
+  }
   stream.on('error', ignore) // its close follows
   stream.on('data', (chunk: Buffer) => {
+    if (refused) return
     bytes += chunk.length
-    if (bytes <= method.messageBytes + prefixBytes) chunks.push(chunk)
-    else if (chunks.length > 0) {
-      chunks.length = 0
-      reply(
-        stream,
-        method.tooLarge(nothing, deadline, () => cancellation(stream)),
-      )
-    }
+    // Nearly every check comes in one piece and is answered at once: only the others are counted.
+    if (chunks.length > 0) hold(held === 0 ? bytes : chunk.length)
+    chunks.push(chunk)
+    if (bytes <= method.messageBytes + prefixBytes && method.buffered.bytes <= mostHeld) return
+    refused = true
+    chunks.length = 0
+    reply(stream, method.tooLarge(nothing, deadline, caller))
   })
   stream.on('end', () => {
-    if (bytes > method.messageBytes + prefixBytes) return
+    if (refused) return
     const [only] = chunks
     const whole = only !== undefined && chunks.length === 1 ? only : Buffer.concat(chunks)
-    if (whole.length < prefixBytes || whole.length - prefixBytes !== whole.readUInt32BE(1)) {
-      return fail(stream, status.unimplemented, 'A unary call has one message')
-    }
-    if (whole[0] !== 0) return fail(stream, status.internal, 'A compressed message, and no encoding')
+    const complete = whole.length >= prefixBytes && whole.length - prefixBytes === whole.readUInt32BE(1)
+    const message = complete && whole[0] === 0 ? whole.subarray(prefixBytes) : undefined
     reply(
       stream,
-      method.answer(whole.subarray(prefixBytes), deadline, () => cancellation(stream)),
+      message === undefined ? method.malformed(nothing, deadline, caller) : method.answer(message, deadline, caller),
     )
   })
 }
@@ -94,12 +103,6 @@ function send(stream: ServerHttp2Stream, message: Buffer): void {
 
 function sendOk(this: ServerHttp2Stream): void {
   this.sendTrailers({ 'grpc-status': '0' })
-}
-
-function fail(stream: ServerHttp2Stream, code: number, details: string): void {
-  if (stream.destroyed || stream.closed) return
-  const headers = { ':status': 200, 'content-type': 'application/grpc+proto', 'grpc-status': String(code) }
-  stream.respond({ ...headers, 'grpc-message': encodeURI(details) }, { endStream: true })
 }
 
 function cancellation(stream: ServerHttp2Stream): AbortSignal {

@@ -50,6 +50,19 @@ describe.each(['lean', 'reference'] as const)('%s codec', async (name) => {
     })
 
     it.each([
+      ['2001:db8::1', '2001:db8::1'],
+      ['::ffff:192.0.2.7', '192.0.2.7'],
+      ['fe80::1%eth0', 'fe80::1'],
+      ['', undefined],
+      ['somebody', undefined],
+      ['1.2.3.4\n{"decision":"allow"}', undefined],
+      ['9'.repeat(100_000), undefined],
+    ])('OBS-02 a source of %j is %j', (address, source) => {
+      const peer = { source: { address: { socket_address: { address } } } }
+      expect(read(attributes({}, peer)).source).toBe(source)
+    })
+
+    it.each([
       ['nothing at all', {}],
       ['no request', { attributes: { context_extensions: { namespace: 'shop', route: 'cart' } } }],
       ['no http', { attributes: { request: { time: { seconds: '1' } } } }],
