@@ -7,16 +7,16 @@ import { watchedKinds } from '../../src/kubernetes/resources.ts'
 import { examineSchema } from '../../src/kubernetes/schema-fields.ts'
 import { createSchemaReader } from '../../src/kubernetes/schema-reader.ts'
 import { apiProxy } from '../support/api-proxy.ts'
-import { apiServer, describeOnKubernetes } from '../support/api-server.ts'
-import type { ApiServer } from '../support/api-server.ts'
+import { apiServer, describeOnKubernetes, gatewayApiVersions } from '../support/api-server.ts'
+import type { ApiServer, GatewayApiVersion } from '../support/api-server.ts'
 import type { KubeObject } from '../support/kube-client.ts'
 import { bindingOf, readerRole, serviceAccountToken } from '../support/kube-objects.ts'
 import { configOf, follow } from '../support/kube-source.ts'
 import type { Cluster, Following } from '../support/kube-source.ts'
 import { until } from '../support/program.ts'
 
-const experimental = async (plural: string): Promise<KubeObject> => {
-  const path = `crds/v1.4.1/gateway.networking.k8s.io_${plural}.yaml`
+const experimental = async (plural: string, version: GatewayApiVersion = 'v1.4.1'): Promise<KubeObject> => {
+  const path = `crds/${version}/gateway.networking.k8s.io_${plural}.yaml`
   const text = await readFile(resolve(import.meta.dirname, path), 'utf8')
   return parseAllDocuments(text)[0]?.toJS() as KubeObject
 }
@@ -38,6 +38,11 @@ const speaksOf = (value: unknown, names: readonly string[]): boolean =>
   value !== null &&
   'rule' in value &&
   names.some((name) => String(value.rule).includes(name))
+
+interface Definition {
+  readonly names: { readonly kind: string }
+  readonly versions: readonly { readonly name: string; readonly schema: { readonly openAPIV3Schema: object } }[]
+}
 
 const route = {
   apiVersion: 'gateway.networking.k8s.io/v1',
@@ -224,6 +229,21 @@ describe('a schema', () => {
     ],
   ])('that %s is believed to have everything', (_, spec) => {
     expect(examineSchema(documentOf(spec), routes)).toEqual({ whole: true, missing: [] })
+  })
+
+  it.each(gatewayApiVersions)('of the experimental channel of %s has everything', async (version) => {
+    const schemas = await Promise.all(
+      ['httproutes', 'gateways'].map(async (plural) => {
+        const { names, versions } = (await experimental(plural, version))['spec'] as Definition
+        const served = versions.find(({ name }) => name === 'v1')?.schema.openAPIV3Schema
+        return { ...served, 'x-kubernetes-group-version-kind': [{ kind: names.kind }] }
+      }),
+    )
+    const judge = (all: readonly object[]) =>
+      examineSchema({ components: { schemas: { ...all } } }, new Set(['HTTPRoute', 'Gateway']))
+    expect(judge(schemas)).toEqual({ whole: true, missing: [] })
+    const stripped = judge(schemas.map((one) => without(one, ['ExternalAuth']) as object))
+    expect(stripped.missing.map(({ name }) => name)).toEqual(['ExternalAuth filter'])
   })
 
   it('is asked only about kinds that are there', () => {
