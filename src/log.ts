@@ -94,6 +94,7 @@ export function line(record: DecisionRecord, digest: KeyedDigest): Readonly<Reco
     method: short(request.method, 32),
     host: short(request.host, 255),
     source: request.source,
+    caller: request.caller,
     requestId: requestIdOf(request),
     traceId: traceparentOf(request)?.slice(3, 35),
     micros: record.micros,

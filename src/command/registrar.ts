@@ -7,9 +7,7 @@ import { createController } from '../kubernetes/controller.ts'
 import { createProber } from '../kubernetes/probe.ts'
 import { createLease } from '../kubernetes/lease.ts'
 import { classOf } from '../model/decision.ts'
-import type { Decision } from '../model/decision.ts'
 import type { Clock } from '../model/clock.ts'
-import type { AuthRequest } from '../model/request.ts'
 import type { Problem } from '../model/result.ts'
 import type { Telemetry } from '../model/telemetry.ts'
 import { createEvidence } from '../registration/evidence.ts'
@@ -17,7 +15,7 @@ import { ownMetadata } from '../registration/own-object.ts'
 import { missingService } from '../registration/missing-service.ts'
 import { parseLabelSelector } from '../registration/label-selector.ts'
 import { gatewayAddresses, witnessOf } from '../registration/witness.ts'
-import type { Arrival, Callers } from '../registration/witness.ts'
+import type { Callers } from '../registration/witness.ts'
 import type { Settings } from '../settings.ts'
 import type { Cluster } from './cluster.ts'
 import { inTurn } from './in-turn.ts'
@@ -50,7 +48,6 @@ export function startRegistrar({ cluster, settings, clock, telemetry, identity, 
   let latest: State | undefined
   let callers: Callers = {
     certificates: settings.tlsClientCa !== undefined,
-    proxies: believes(settings.trustedProxies),
     gateways: new Set(),
   }
   const lease = createLease({
@@ -100,7 +97,7 @@ export function startRegistrar({ cluster, settings, clock, telemetry, identity, 
     record: ({ rule, decision, request }) => {
       // A check that does not fit its rule tells nothing of the gateway that the rule is behind.
       const fits = decision.kind === 'allow' || classOf(decision.reason) !== 'unroutable'
-      if (rule !== undefined && fits) evidence.seen(rule, clock.now(), witnessOf(arrivalOf(request, decision), callers))
+      if (rule !== undefined && fits) evidence.seen(rule, clock.now(), witnessOf(request.caller, callers))
     },
     update: (state) => {
       latest = state
@@ -114,15 +111,6 @@ export function startRegistrar({ cluster, settings, clock, telemetry, identity, 
       await lease.close()
     },
   }
-}
-
-/** Calls of these are the client's own request, whoever sends them; who speaks another dialect has to be trusted. */
-const open: ReadonlySet<string> = new Set<AuthRequest['via']>(['check', 'matching'])
-
-function arrivalOf({ via, source, headers }: AuthRequest, decision: Decision): Arrival {
-  const distrusted = decision.kind === 'deny' && decision.reason === 'untrusted-source'
-  const by = via === 'grpc' ? 'claimed' : open.has(via) || distrusted ? 'request' : 'told'
-  return { by, source, forwarded: headers.has('x-forwarded-for') }
 }
 
 function admission({ grantNamespaces }: Settings): Parameters<typeof createController>[0]['options'] {

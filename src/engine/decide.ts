@@ -166,7 +166,7 @@ const mostGrants = 4
 const grants = new WeakMap<Identity, readonly Grant[]>()
 
 let rules = 0
-const numberOf = memo((_: Rule) => (rules += 1))
+const numberOf = memo<Rule, number>(() => (rules += 1))
 
 function granted({ rule, request }: Case, identity: Identity): Allow | undefined {
   const number = numberOf(rule)

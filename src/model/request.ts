@@ -36,6 +36,8 @@ export interface AuthRequest {
   readonly unusualNames: readonly string[]
   /** Address of the client as far as a trusted sender told it, else of the sender. */
   readonly source: string | undefined
+  /** Address of who asks, over HTTP: the gateway, or whoever takes its place. */
+  readonly caller: string | undefined
   /** The first thing that is wrong with the request itself; the engine refuses it whatever the policy says. */
   readonly fault: DenyReason | undefined
 }
@@ -53,6 +55,7 @@ export interface RequestParts {
   /** What the transport found out about the headers while it read them. */
   readonly facts?: HeaderFacts | undefined
   readonly source?: string | undefined
+  readonly caller?: string | undefined
   /** Something that the transport itself already found wrong. */
   readonly fault?: DenyReason | undefined
 }
@@ -76,6 +79,7 @@ export function authRequest(parts: RequestParts): AuthRequest {
     headers: parts.headers,
     unusualNames,
     source: parts.source,
+    caller: parts.caller,
     fault: parts.fault ?? methodFault(parts.method) ?? lineFault(parts.method, authority, target) ?? fault,
   }
 }

@@ -14,46 +14,21 @@ export type Witness = (typeof witnesses)[number]
 export interface Callers {
   /** Every caller has to show a certificate (`--tls-client-ca`). */
   readonly certificates: boolean
-  /** Whose forwarded headers are believed: this machine's only, or others' too (`--trusted-proxies`). */
-  readonly proxies: 'loopback' | 'others'
   /** Addresses that Gateways have. */
   readonly gateways: ReadonlySet<string>
 }
 
-/** What a check tells of its way here; the address of the connection itself is not on record. */
-export interface Arrival {
-  /** `claimed`: over gRPC, where `source` is the gateway's word for its client. `told`: in a dialect that only trusted callers may speak. */
-  readonly by: 'claimed' | 'told' | 'request'
-  /** The client as far as a trusted caller told it, else the caller; undefined where a trusted caller told none. */
-  readonly source: string | undefined
-  /** It has an `X-Forwarded-For`, so that `source` may be what a trusted caller told. */
-  readonly forwarded: boolean
-}
-
-/** Decides what a check is evidence of. */
-export function witnessOf(arrival: Arrival, { certificates, proxies, gateways }: Callers): Witness {
+/** Decides what a check is evidence of by the address of who sent it; undefined over gRPC, where it is not on record. */
+export function witnessOf(caller: string | undefined, { certificates, gateways }: Callers): Witness {
   if (certificates) return 'certificate'
-  const caller = callerOf(arrival, proxies)
   if (caller === undefined) return 'somebody'
-  if (gateways.has(caller.address)) return 'gateway'
-  return caller.address === loopback && caller.sure ? 'local' : 'somebody'
+  const address = isLoopback(caller) ? loopback : caller
+  if (gateways.has(address)) return 'gateway'
+  return address === loopback ? 'local' : 'somebody'
 }
 
 // Stands for every loopback address: a packet from one of them may be from any.
 const loopback = 'loopback'
-
-/** The address that a check came from, as far as it shows. */
-function callerOf(
-  { by, source, forwarded }: Arrival,
-  proxies: Callers['proxies'],
-): { readonly address: string; readonly sure: boolean } | undefined {
-  if (by === 'claimed') return undefined
-  if (source !== undefined && isLoopback(source)) return { address: loopback, sure: true }
-  const trusted = by === 'told' || source === undefined
-  if (!trusted && !forwarded) return { address: source, sure: true }
-  // What was forwarded, a trusted caller told, or it is the caller's own address.
-  return proxies === 'loopback' ? { address: loopback, sure: trusted } : undefined
-}
 
 const isLoopback = (address: string): boolean => address.startsWith('127.') || address === '::1'
 

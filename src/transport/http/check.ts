@@ -18,6 +18,7 @@ export const check: Dialect = {
     scheme: clientScheme(ask),
     headers: ask.headers,
     source: clientAddress(ask),
+    caller: ask.peer,
     fault: ask.fault ?? partialBody(ask.headers),
   }),
   write: (decision) => (decision.kind === 'allow' ? allowedNamingRemovals(decision) : refused(decision)),

@@ -34,6 +34,7 @@ export function readForwarded(names: ForwardedNames, ask: Ask, { via, claim }: A
     scheme: names.hops ? clientScheme(ask) : undefined,
     headers: without(ask.headers, new Set([...own, ...hops])),
     // Who may not tell is refused, and stands on record with its own address.
+    caller: ask.peer,
     source: !ask.trusted ? ask.peer : names.hops ? clientAddress(ask) : undefined,
     fault: ask.fault ?? (ask.trusted ? contradiction(ask.headers, own, hops) : 'untrusted-source'),
   }
