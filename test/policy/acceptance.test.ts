@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
 import { resolve } from '../../src/engine/resolve.ts'
 import { createCompiler } from '../../src/policy/compile.ts'
@@ -160,7 +161,7 @@ describe('a route that no gateway accepted takes no request of another namespace
     expect(told([...known, trap(given)])).toBe(ours)
     expect(told([...known, trap({ ...given, open: true })])).toBe(ours)
     expect(told([...known, trap({ ...given, path: '/' })])).toBe(ours)
-    expect(told([...known, cart({ hosts: ['*.example'] }), trap(given)])).toBe(ours)
+    expect(told([edge, gateway('other'), cart({ hosts: ['*.example'] }), trap(given)])).toBe(ours)
     expect(told([edge, gateway('other'), trap(given)])).toBe('no-match')
   })
 
@@ -332,4 +333,77 @@ it('a status of a strange shape accepts nothing', () => {
   const strange = (status: unknown) => ({ ...trap(), status })
   for (const status of [null, 'yes', { parents: {} }, { parents: [{ controllerName: 'x' }] }])
     expect(told([edge, cart(), strange(status)])).toBe(ambiguous)
+})
+
+/* What a check may be for, whatever gateways do that is left to them: whether they isolate listeners, and took who waits. */
+
+const listenersKnown = [
+  { name: 'any', port: 80, hostname: '' },
+  { name: 'shop', port: 80, hostname: 'shop.example' },
+  { name: 'other', port: 81, hostname: '' },
+]
+
+interface Drawn extends RouteGiven {
+  readonly namespace: string
+  readonly section: string | undefined
+  readonly word: 'accepted' | 'refused' | 'unanswered'
+  readonly host: string
+  readonly path: string
+  readonly open: boolean
+}
+
+/** The rules for which a check may have been asked, as indices. */
+function possible(drawn: readonly Drawn[]): ReadonlySet<number> {
+  const all = drawn.map((one, index) => ({ ...one, index }))
+  const waiting = all.filter(({ word }) => word === 'unanswered')
+  const asked = new Set<number>()
+  for (let taken = 0; taken < 1 << waiting.length; taken += 1) {
+    const inForce = all.filter((one) => {
+      const bit = waiting.indexOf(one)
+      return bit < 0 ? one.word === 'accepted' : (taken & (1 << bit)) !== 0
+    })
+    for (const served of [['any', 'shop'], ['shop'], ['other']]) {
+      const at = ({ section }: Drawn) => served.filter((one) => section === undefined || section === one)
+      // At a listener for a host, a route for more hosts is for that one.
+      const hostOf = (one: Drawn) => (at(one).includes('shop') ? 'shop.example' : one.host)
+      const rank = (one: (typeof all)[number]) =>
+        ['shop.example', '*.example', ''].indexOf(hostOf(one)) * 1000 - one.path.length * 10 + one.index
+      const [winner] = inForce.filter((one) => at(one).length > 0).toSorted((one, other) => rank(one) - rank(other))
+      if (winner !== undefined && !winner.open) asked.add(winner.index)
+    }
+  }
+  return asked
+}
+
+it('answers for no rule where a check may be for one of another namespace', () => {
+  const drawn = fc.record({
+    namespace: fc.constantFrom('shop', 'mallory', 'third'),
+    section: fc.constantFrom('any', 'shop', 'other', undefined),
+    word: fc.constantFrom('accepted', 'accepted', 'refused', 'unanswered'),
+    host: fc.constantFrom('shop.example', '*.example', ''),
+    path: fc.constantFrom('/', '/pay', '/pay/1'),
+    open: fc.constantFrom(false, false, true),
+  } as const)
+  const seen = { allowed: 0, refused: 0 }
+  fc.assert(
+    fc.property(fc.array(drawn, { minLength: 1, maxLength: 4 }), (given) => {
+      const objects = given.flatMap(({ namespace, section, word, host, path, open }, index) => {
+        const parents = [{ told: word, ...(section === undefined ? {} : { sectionName: section }) }]
+        const created = `2026-01-0${index + 1}T00:00:00Z`
+        const hosts = host === '' ? [] : [host]
+        return [route(namespace, `r${index}`, { path, hosts, parents, created, open }), policy(namespace, `r${index}`)]
+      })
+      const answer = told([gateway('edge', listenersKnown), ...objects])
+      const asked = [...possible(given)].map((index) => given[index])
+      const [namespace, name] = answer.split('/')
+      seen[name === undefined ? 'refused' : 'allowed'] += 1
+      expect(name === undefined ? [] : asked.filter((one) => one?.namespace !== namespace)).toEqual([])
+      // Where nobody waits, there is nothing else that it may be for; and one that is meant for certain is not refused.
+      const waits = given.some(({ word }) => word === 'unanswered')
+      const names = [...possible(given)].map((index) => `r${index}`)
+      expect(waits ? name : names.length === 1 ? names[0] : undefined).toBe(name)
+    }),
+    { numRuns: 500 },
+  )
+  expect(Math.min(seen.allowed, seen.refused)).toBeGreaterThan(30)
 })
