@@ -188,6 +188,24 @@ describe('nothing is freed by', () => {
       await world.close()
     }
   })
+  it('a strict route that moved into a new file that is broken; a new broken file alone takes nothing out of force', async () => {
+    const world = await gatehouse({ files: underLaxGateway })
+    try {
+      const status = async (path: string): Promise<number> =>
+        (await send({ port: world.matchingPort, path, host: 'shop.example' })).status
+      await world.write({ 'new.yaml': 'apiVersion: [' })
+      await until(() => Promise.resolve(world.problems().some(({ file }) => file === 'new.yaml')))
+      expect([await status('/admin'), await status('/')]).toEqual([403, 200])
+      await world.write({ 'admin.yaml': '# moved' })
+      await until(async () => (await status('/')) === 403)
+      expect(await status('/admin')).toBe(403)
+      await world.write({ 'new.yaml': matched['admin.yaml'] })
+      await until(async () => (await status('/')) === 200)
+      expect(await status('/admin')).toBe(403)
+    } finally {
+      await world.close()
+    }
+  })
   it.each([
     ['(b) broken YAML in the file of the strict route', underLaxGateway, { 'admin.yaml': 'apiVersion: [' }],
     ['(b, d) broken YAML in the file of a route under an Overrides policy', underOverride, { 'admin.yaml': 'kind: [' }],

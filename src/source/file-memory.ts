@@ -4,8 +4,8 @@ import { open } from 'node:fs/promises'
 import { fault } from '../model/result.ts'
 import type { Problem } from '../model/result.ts'
 import { kindFault } from '../policy/distinct.ts'
-import { isMisspelt } from '../policy/kinds.ts'
-import { address } from '../policy/manifest.ts'
+import { isMisspelt, meantKind } from '../policy/kinds.ts'
+import { address, showObject, unknownKind } from '../policy/manifest.ts'
 import type { Manifest } from '../policy/manifest.ts'
 import { errorCode, fingerprint } from './directory-scan.ts'
 import type { Scan, SeenFile } from './directory-scan.ts'
@@ -41,6 +41,8 @@ interface Remembered {
   problems: readonly Problem[]
   /** False where the manifests are what a broken file left standing at its first reading. */
   good: boolean
+  /** Of a file that came later: what stood before it. */
+  readonly stood: ReadonlySet<string> | undefined
   /** Since when the file has been gone or empty. */
   since: number | undefined
 }
@@ -62,6 +64,8 @@ type Reading =
 export function createFileMemory({ farewell, ticks = () => performance.now() }: FileMemoryOptions): FileMemory {
   const files = new Map<string, Remembered>()
   let around: readonly Problem[] = []
+  let first: ReadonlySet<string> | undefined
+  let before: ReadonlySet<string> = new Set()
   let generation = 0
   let waiting = false
 
@@ -70,6 +74,10 @@ export function createFileMemory({ farewell, ticks = () => performance.now() }: 
     if (known?.digest !== next.digest || known.manifests !== next.manifests) generation += 1
     files.set(path, next)
   }
+
+  /** A file that was there at the start may always have been what kept requests out. */
+  const stoodBefore = (path: string): ReadonlySet<string> | undefined =>
+    files.has(path) ? files.get(path)?.stood : first?.has(path) ? undefined : before
 
   /** True where the absence has lasted long enough. */
   function gone(file: Remembered): boolean {
@@ -87,7 +95,8 @@ export function createFileMemory({ farewell, ticks = () => performance.now() }: 
         waiting = true
         return
       case 'failed': {
-        const kept = known ?? { digest: '', manifests: [unknownFile(path)], good: false, since: undefined }
+        const stood = stoodBefore(path)
+        const kept = known ?? { digest: '', manifests: [unknownFile(path)], good: false, stood, since: undefined }
         return store(path, { ...kept, print: undefined, problems: keeping(kept.good, [reading.problem]) })
       }
       case 'text':
@@ -110,7 +119,8 @@ export function createFileMemory({ farewell, ticks = () => performance.now() }: 
     // An editor that truncates before it writes must not free what the file protects.
     if (emptied && !gone(known)) return
     const fine = problems.length + misspelt.length === 0
-    store(path, { print: seen.print, digest, manifests, problems, good: fine, since: undefined })
+    const stood = stoodBefore(path)
+    store(path, { print: seen.print, digest, manifests, problems, good: fine, stood, since: undefined })
   }
 
   function forget(seen: Scan): void {
@@ -130,6 +140,8 @@ export function createFileMemory({ farewell, ticks = () => performance.now() }: 
     waiting = moving.size > 0
     around = seen?.problems ?? [keptAll(files.size > 0)]
     if (seen === undefined) return
+    first ??= new Set(seen.files.keys())
+    if ([...seen.files.keys()].some((path) => !files.has(path))) before = protecting(files)
     for (const [path, file] of seen.files) {
       const known = files.get(path)
       if (known?.print === file.print) known.since = undefined
@@ -145,7 +157,7 @@ export function createFileMemory({ farewell, ticks = () => performance.now() }: 
       seen !== undefined &&
       (seen.files.size !== files.size || [...seen.files].some(([path, { print }]) => files.get(path)?.print !== print)),
     take,
-    state: () => ({ manifests: inOrder(files).flatMap(({ manifests }) => manifests), problems: problems() }),
+    state: () => ({ manifests: inForce(files), problems: problems() }),
     version: () => `${generation} ${JSON.stringify(problems())}`,
     pending: () => waiting,
   }
@@ -154,6 +166,28 @@ export function createFileMemory({ farewell, ticks = () => performance.now() }: 
 /** Only what is not plain needs the library that knows every mistake, and the time to load it. */
 const readManifests = async (path: string, text: string): Promise<Objects> =>
   readPlainManifests(path, text) ?? (await import('./yaml-manifests.ts')).readYaml(path, text)
+
+/** Names of the objects that may keep requests out. */
+const protecting = (files: ReadonlyMap<string, Remembered>): ReadonlySet<string> =>
+  new Set(
+    [...files.values()]
+      .flatMap(({ manifests }) => manifests)
+      .filter(({ kind }) => meantKind(kind) !== undefined)
+      .map(showObject),
+  )
+
+/**
+ * All objects. What came later and may be anything cannot be what keeps requests out, as long as all that did so before is there:
+ * a new file that is broken takes nothing out of force. As soon as something of that is gone, it may have been moved there.
+ */
+function inForce(files: ReadonlyMap<string, Remembered>): readonly Manifest[] {
+  const present = protecting(files)
+  return inOrder(files).flatMap(({ manifests, stood }) =>
+    stood !== undefined && [...stood].every((name) => present.has(name))
+      ? manifests.filter(({ kind }) => kind !== unknownKind)
+      : manifests,
+  )
+}
 
 /** Kinds that are a mistake, and a policy or route the less: the compiler tells them, where they are not kept from it. */
 const misspellings = (manifests: readonly Manifest[]): readonly Problem[] =>
