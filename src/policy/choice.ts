@@ -20,7 +20,7 @@ interface Contender extends Candidate {
 }
 
 /** What the gateways of one arena do: ask for this rule, or not at all; undefined where they may differ. */
-type Outcome = { readonly asked: Entry['rule'] | undefined } | undefined
+type Outcome = { readonly asked: Entry['rule'] | undefined; readonly sure: boolean } | undefined
 
 /**
  * The rule for which a gateway asked. The check does not tell which gateway it was: each arena has a winner of its own, and
@@ -31,7 +31,7 @@ export function chosen(candidates: readonly Candidate[], via: Via): Resolution {
   // Whatever wins in an arena where nobody asks us, the check did not come from there.
   const asking = all.length > 1 ? all.filter((group) => group.some(({ entry }) => entry.asks(via))) : all
   const outcomes = asking.map((group) => outcome(group, via))
-  const [first, ...others] = outcomes.filter((one) => one === undefined || one.asked !== undefined)
+  const [first, ...others] = outcomes.filter((one) => one?.asked !== undefined || one?.sure !== true)
   // A rule without our filter wins: the gateway would not have asked, so our picture of it is not right.
   const rule = first?.asked
   if (outcomes.includes(undefined) || others.some((one) => one?.asked !== rule))
@@ -70,7 +70,7 @@ function outcome(group: readonly Contender[], via: Via): Outcome {
   // Nobody has accepted it yet: it may not be in force, and must not answer for the rule of a stranger.
   const unsure = !first.sure && group.some((one) => namespaceOf(one) !== namespaceOf(first))
   if (open || unsure) return undefined
-  return { asked: first.entry.asks(via) ? first.entry.rule : undefined }
+  return { asked: first.entry.asks(via) ? first.entry.rule : undefined, sure: first.sure }
 }
 
 const namespaceOf = ({ entry }: Candidate): string => entry.rule.key.namespace

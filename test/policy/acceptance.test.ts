@@ -216,6 +216,12 @@ describe('a route that nobody has answered for yet', () => {
     expect(told([edge, cart({ path: '/pay/1' }), trap({ parents: [{ told: 'unanswered' }] })])).toBe(ours)
   })
 
+  it('does not hide, by having no filter, that another Gateway may ask for the rule below it', () => {
+    const others = [edge, gateway('other'), cart(), trap({ parents: [{ name: 'other' }] })]
+    expect(told([...others, more({ parents: [{ told: 'unanswered' }], open: true })])).toBe(ambiguous)
+    expect(told([...others, more({ open: true })])).toBe('mallory/trap/all')
+  })
+
   it('does not answer at another Gateway for a rule that is accepted', () => {
     expect(told([edge, gateway('own'), cart(), trap({ parents: [{ name: 'own', told: 'unanswered' }] })])).toBe(
       ambiguous,
