@@ -245,3 +245,34 @@ describe.each(Object.entries({ misspelt, noVersion, badPort: (text: string) => t
     })
   },
 )
+
+describe('an AuthPolicy of which the targets cannot be read', () => {
+  const ruleStrict = adminStrict.replace('name: admin }]', 'name: admin, sectionName: all }]')
+  it.each(Object.entries({ misspelt, openQuote, cutShort }))(
+    'is not replaced by a less specific one: %s',
+    async (_, spoil) => {
+      const made = compile([keys, gateway, admin, policy('lax', 'HTTPRoute admin', lax), spoil(ruleStrict)])
+      expect(await answer(made, { key: 'shop/admin/all' })).toBe('broken-policy')
+    },
+  )
+})
+
+describe('in a cluster an HTTPRoute that cannot be read', () => {
+  const us = { namespace: 'gatehouse', name: 'gatehouse', ports: { grpc: 9001, http: 9002, matching: 9003 } }
+  const ref = '{ namespace: shop, name: edge }'
+  const accepted = (text: string): string =>
+    `${text.replace('{ name: edge }', ref).replace('protocol: HTTP,', 'protocol: HTTP, backendRef: { namespace: gatehouse, name: gatehouse, port: 9003 },')}
+status: { parents: [{ parentRef: ${ref}, controllerName: any, conditions: [{ type: Accepted, status: 'True' }] }] }
+`
+  const everyone = gateway.replace('port: 80,', 'port: 80, allowedRoutes: { namespaces: { from: All } },')
+  const told = async (text: string, edge = everyone) =>
+    answer(compile([edge, accepted(open), openLax, text], createCompiler(services, us)), { path: '/' })
+  const stranger = badValue(route('trap', '/', '[shop.example]', 'mallory'))
+  it('takes nothing from others where no gateway took it, and is not passed over where one did', async () => {
+    expect(await told('')).toBe('allow')
+    expect(await told(stranger)).toBe('allow')
+    expect(await told(accepted(stranger), gateway)).toBe('allow')
+    expect(await told(accepted(stranger).replace("'True'", "'False'"))).toBe('allow')
+    expect(await told(accepted(stranger))).toBe('broken-policy')
+  })
+})
