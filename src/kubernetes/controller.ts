@@ -5,6 +5,8 @@ import type { ObjectName } from '../registration/desired.ts'
 import type { Evidence } from '../registration/evidence.ts'
 import { probesOf } from '../registration/probes.ts'
 import { unprovenRules } from '../registration/unproven.ts'
+import { wiringEvents } from '../registration/wiring-events.ts'
+import type { KnownFaults } from '../registration/wiring-events.ts'
 import { reconcileGently, ruleForms } from '../registration/reconcile.ts'
 import type { Observed, RegistrationOptions } from '../registration/reconcile.ts'
 import { createWriter } from './apply.ts'
@@ -62,6 +64,7 @@ export function createController(given: ControllerOptions): Controller {
   let seen = evidence.version()
   let last = -Infinity
   let unproven: readonly string[] = []
+  let faults: KnownFaults = new Map()
   let cost = 0
   let failing = false
   let due: number | undefined
@@ -77,6 +80,10 @@ export function createController(given: ControllerOptions): Controller {
     telemetry.level('leader', lease.held() ? 1 : 0)
     given.prober?.update(lease.held() ? probesOf(input, us) : [])
     unproven = unprovenRules(input.reports)
+    const { findings = [], unlisted } = input
+    const wiring = wiringEvents(findings, faults, { now: clock.ticks(), telling: lease.held(), unlisted })
+    faults = wiring.known
+    soon(wiring.wait)
     if (!lease.held()) return soon(await shared.publish(unproven, input.world, signal))
     const tls = given.tls?.()
     const chosen = { ...given.options, ...(tls === undefined ? {} : { tls }) }
@@ -85,10 +92,7 @@ export function createController(given: ControllerOptions): Controller {
     const { statuses, foreign, trouble, retryAfter } = await write(desired, signal)
     say([...desired.foreign, ...foreign].map(foreignSay), trouble)
     soon(retryAfter)
-    await events.tell(
-      statuses.flatMap((one) => one.events),
-      signal,
-    )
+    await events.tell([...statuses.flatMap((one) => one.events), ...wiring.events], signal)
   }
   const wake = (): void => {
     soon(pause)

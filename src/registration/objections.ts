@@ -1,9 +1,15 @@
 import type { Finding, ProblemCode } from '../model/result.ts'
 import { showRoute } from '../model/route.ts'
 import type { RouteKey } from '../model/route.ts'
+import type { Manifest } from '../policy/manifest.ts'
 
 /** A doctor's finding, about a rule where it has a key, and about some of its gateways (`namespace/name`) where it names them. */
-export type RuleFinding = Finding & { readonly key?: RouteKey; readonly gateways?: readonly string[] }
+export interface RuleFinding extends Finding {
+  /** The object that has to be changed. */
+  readonly object?: Manifest
+  readonly key?: RouteKey
+  readonly gateways?: readonly string[]
+}
 
 /**
  * What an error means for the question whether requests are checked. `checked`: each still is, or is refused, so evidence decides.
