@@ -4,7 +4,7 @@ import { mendedFilter } from './mended-filter.ts'
 import type { RuleNeeds } from './rule-needs.ts'
 import { controllersOf, ours } from './scene.ts'
 import type { RuleSite, Scene } from './scene.ts'
-import { vendorObjects } from './vendor-objects.ts'
+import { vendorFix } from './vendor-objects.ts'
 
 /** Whether filter and policy meet: one without the other either refuses everything or checks nothing. */
 export function filterAndPolicy(site: RuleSite, scene: Scene): readonly Diagnosis[] {
@@ -18,8 +18,8 @@ function withoutFilter(site: RuleSite, { policy }: RuleNeeds, scene: Scene): Dia
   const server = otherServer(site, scene)
   if (server !== undefined) {
     const say = `policy ${policy} is for ${ruleNamed(key)}, which ${server} has to check in its own way`
-    const objects = controllersOf(site).flatMap(({ name }) => vendorObjects(name, site, scene) ?? [])
-    const fix = fixedBy(objects.length === 0 ? undefined : { kind: 'apply', objects })
+    const products = controllersOf(site).map(({ name }) => name)
+    const fix = fixedBy(vendorFix(products, site, scene))
     const said = { code: 'policy-without-filter', severity: 'note', path, say, mend: 'make sure that it does' } as const
     return diagnosis(route.manifest, { ...said, ...fix }, key)
   }

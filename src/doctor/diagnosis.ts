@@ -19,12 +19,12 @@ export interface Diagnosis extends Finding {
 }
 
 /**
- * `edit`: values to put at places of the diagnosed object. `apply`: further objects that have to exist. `setting`: an argument for
+ * `edit`: values to put at places of the diagnosed object. `apply`: further objects that have to exist, and what then changes. `setting`: an argument for
  * Gatehouse itself, in the Deployment of this name.
  */
 export type Fix =
   | { readonly kind: 'edit'; readonly changes: readonly Change[] }
-  | { readonly kind: 'apply'; readonly objects: readonly object[] }
+  | { readonly kind: 'apply'; readonly objects: readonly object[]; readonly changes?: readonly Change[] }
   | { readonly kind: 'setting'; readonly deployment: Named; readonly argument: string }
 
 /** What names an object. */
@@ -73,19 +73,18 @@ export const fixedBy = (fix: Fix | undefined): { readonly fix?: Fix } => (fix ==
 export function showFix({ fix, object }: Diagnosis): string | undefined {
   if (fix === undefined) return undefined
   const yaml = (value: unknown): string => stringify(value, { lineWidth: 0, flowCollectionPadding: true })
+  const shown = ({ object: other, path, value }: Change): string => {
+    const [last] = path.slice(-1)
+    const piece = typeof last === 'string' ? { [last]: value } : [value]
+    return `# ${showObject(other ?? object)}: ${showPath(path)}\n${yaml(piece)}`
+  }
   switch (fix.kind) {
     case 'edit':
-      return fix.changes
-        .map(({ object: other, path, value }) => {
-          const [last] = path.slice(-1)
-          const piece = typeof last === 'string' ? { [last]: value } : [value]
-          return `# ${showObject(other ?? object)}: ${showPath(path)}\n${yaml(piece)}`
-        })
-        .join('')
+      return fix.changes.map(shown).join('')
     case 'setting':
       return `# ${showObject(fix.deployment)}: add to spec.template.spec.containers[0].args\n${yaml([fix.argument])}`
     case 'apply':
-      return fix.objects.map(yaml).join('---\n')
+      return [...fix.objects.map(yaml), ...(fix.changes ?? []).map(shown)].join('---\n')
   }
 }
 

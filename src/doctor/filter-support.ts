@@ -3,7 +3,7 @@ import { clipped, diagnosis, fixedBy } from './diagnosis.ts'
 import type { Diagnosis, Fix } from './diagnosis.ts'
 import type { Reach } from './reach.ts'
 import type { RuleSite, Scene } from './scene.ts'
-import { vendorObjects } from './vendor-objects.ts'
+import { vendorFix } from './vendor-objects.ts'
 
 /** Whether the gateways that serve the rule honour the filter at all: once for each controller. */
 export function filterSupport(site: RuleSite, scene: Scene): readonly Diagnosis[] {
@@ -23,9 +23,7 @@ function ignored(site: RuleSite, { controller, controllerName, id }: Reach, scen
   const effect = controller.filter === 'ignored' ? 'it may serve the rule unchecked' : 'the rule does not work there'
   const say = `${name} (Gateway ${id}) does not know the ExternalAuth filter: ${effect}`
   const mend = `use ${instead}${guide === '' ? '' : ` (deploy/gateways/${guide})`} and take the filter out`
-  const objects = vendorObjects(name, site, scene)
   const gateways = site.reach.filter((one) => one.controllerName === controllerName).map((one) => one.id)
-  const fix: Fix | undefined = objects === undefined ? undefined : { kind: 'apply', objects }
   return diagnosis(
     route.manifest,
     {
@@ -35,7 +33,7 @@ function ignored(site: RuleSite, { controller, controllerName, id }: Reach, scen
       say,
       mend,
       gateways,
-      ...fixedBy(fix),
+      ...fixedBy(vendorFix([name], site, scene)),
     },
     key,
   )
@@ -68,10 +66,8 @@ function insteadOf(
 ): { readonly mend: string; readonly fix?: Fix } {
   const mend = 'make sure that a request without a credential is refused there'
   const kin = kinOf(controllerName)
-  const objects = kin && vendorObjects(kin.name, site, scene)
-  return kin === undefined || objects === undefined
-    ? { mend }
-    : { mend: `${mend}, or use ${kin.instead} and take the filter out`, fix: { kind: 'apply', objects } }
+  const fix = kin && vendorFix([kin.name], site, scene)
+  return fix === undefined ? { mend } : { mend: `${mend}, or use ${kin?.instead}`, fix }
 }
 
 /** What the controllers themselves said of a route with our filter: it may be served all the same (R11). */

@@ -1,12 +1,41 @@
 import { unnamedRule } from '../model/route.ts'
 import { gatewayGroup } from '../policy/document.ts'
+import type { Change, Fix } from './diagnosis.ts'
 import { referenceGrant } from './reference-grant.ts'
 import { usualPorts } from './scene.ts'
 import type { RuleSite, Scene } from './scene.ts'
 
-/** The objects by which a gateway that does not know the filter asks Gatehouse about a rule; undefined where none are known. */
-export const vendorObjects = (controller: string, site: RuleSite, scene: Scene): readonly object[] | undefined =>
-  makers.get(controller)?.(partsOf(site, scene))
+/** How gateways of these products, which do not know the filter, ask Gatehouse about a rule; undefined where it is not known. */
+export function vendorFix(products: readonly string[], site: RuleSite, scene: Scene): Fix | undefined {
+  const parts = partsOf(site, scene)
+  const vendors = products.flatMap((name) => makers.get(name) ?? [])
+  if (vendors.length === 0) return undefined
+  const objects = vendors.flatMap((vendor) => vendor.objects(parts))
+  // The route is left as it is where another gateway, which may honour the filter, serves it too.
+  const alone = site.reach.every(({ controller }) => controller !== undefined && products.includes(controller.name))
+  const changes = alone
+    ? filtersInstead(
+        site,
+        vendors.flatMap((vendor) => vendor.filter?.(parts) ?? []),
+      )
+    : []
+  return { kind: 'apply', objects, ...(changes.length === 0 ? {} : { changes }) }
+}
+
+/** The filters of the rule without ours, and with those by which the vendor's objects are found. */
+function filtersInstead({ route, rule, index, filter }: RuleSite, own: readonly object[]): readonly Change[] {
+  const kept = rule.filters.filter((_, position) => position !== filter?.path[4])
+  const added = kept.some(({ type }) => type === 'ExtensionRef') ? [] : own
+  const path = ['spec', 'rules', index, 'filters']
+  const changed = kept.length < rule.filters.length || added.length > 0
+  return changed ? [{ object: route.manifest, path, value: [...kept, ...added] }] : []
+}
+
+interface Vendor {
+  readonly objects: (parts: Parts) => readonly object[]
+  /** The filter by which a rule names them, where they do not name the rule. */
+  readonly filter?: (parts: Parts) => object
+}
 
 interface Parts {
   readonly metadata: { readonly namespace: string; readonly name: string }
@@ -87,8 +116,17 @@ function traefik({ metadata, address, injects }: Parts): readonly object[] {
   return [{ apiVersion: 'traefik.io/v1alpha1', kind: 'Middleware', metadata, spec: { forwardAuth } }]
 }
 
-const makers = new Map([
-  ['Envoy Gateway', envoyGateway],
-  ['kgateway', kgateway],
-  ['Traefik', traefik],
+const makers = new Map<string, Vendor>([
+  ['Envoy Gateway', { objects: envoyGateway }],
+  ['kgateway', { objects: kgateway }],
+  [
+    'Traefik',
+    {
+      objects: traefik,
+      filter: ({ metadata: { name } }) => ({
+        type: 'ExtensionRef',
+        extensionRef: { group: 'traefik.io', kind: 'Middleware', name },
+      }),
+    },
+  ],
 ])

@@ -788,7 +788,7 @@ const tables: Readonly<Record<string, readonly Row[]>> = {
 }
 
 // Nothing that the doctor looks at tells that a policy was written, that a gateway asks in its own way, or that an object is to go.
-const unseen = ['filter-without-policy', 'controller-ignores-filter', 'filter-not-supported', 'unprotectable-route']
+const unseen = ['filter-without-policy', 'filter-not-supported', 'unprotectable-route']
 
 /** Findings whose YAML can be tried out: settings and policies are given to the doctor by their effect. */
 const mendable = (given: Spoilt) =>

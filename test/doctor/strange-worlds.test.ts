@@ -4,7 +4,20 @@ import { worldOf } from '../../src/cluster/objects.ts'
 import { examine, examineGently } from '../../src/doctor/examine.ts'
 import { showFix } from '../../src/doctor/diagnosis.ts'
 import { parse, parseAllDocuments } from 'yaml'
-import { examined, filter, grpcFilter, manifest, needs, open, route, rule, thingsOf, us } from './wiring.ts'
+import {
+  examined,
+  filter,
+  gateway,
+  gatewayClass,
+  grpcFilter,
+  manifest,
+  needs,
+  open,
+  route,
+  rule,
+  thingsOf,
+  us,
+} from './wiring.ts'
 import type { Thing } from './wiring.ts'
 
 const kinds = ['GatewayClass', 'Gateway', 'HTTPRoute', 'GRPCRoute', 'ReferenceGrant', 'BackendTLSPolicy', 'Service']
@@ -221,10 +234,32 @@ describe('the YAML of a fix', () => {
         },
       ),
     ).toEqual([
-      ['SecurityPolicy', 'ReferenceGrant'],
-      ['GatewayExtension', 'TrafficPolicy', 'ReferenceGrant'],
-      ['Middleware'],
+      // The last piece is the list of filters without ours.
+      ['SecurityPolicy', 'ReferenceGrant', undefined],
+      ['GatewayExtension', 'TrafficPolicy', 'ReferenceGrant', undefined],
+      ['Middleware', undefined],
     ])
+  })
+
+  it('leaves the filter where another gateway, which may honour it, serves the route too', () => {
+    const cilium = gatewayClass('io.cilium/gateway-controller')
+    const classes = [
+      gatewayClass('traefik.io/gateway-controller'),
+      { ...cilium, metadata: { ...cilium.metadata, name: 'inner' } },
+    ]
+    const shown = (...names: readonly string[]): string => {
+      const parentRefs = names.map((name) => ({ name, namespace: 'infra' }))
+      const things = [
+        ...classes,
+        gateway({ gatewayClassName: 'inner' }, 'inner'),
+        route([rule()], { spec: { parentRefs } }),
+      ]
+      const one = examined({ things }).find(({ code }) => code === 'controller-ignores-filter')
+      return one === undefined ? '' : (showFix(one) ?? '')
+    }
+    expect(shown('edge')).toContain('# HTTPRoute shop/cart: spec.rules[0].filters\nfilters:\n  - type: ExtensionRef')
+    expect(shown('edge', 'inner')).toContain('kind: Middleware')
+    expect(shown('edge', 'inner')).not.toContain('filters')
   })
 
   it('is that of the vendor where its controller has another name, and nothing where nobody can tell', () => {

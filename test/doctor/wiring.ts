@@ -178,8 +178,11 @@ export const summary = ({ severity, code, object, path }: Diagnosis): string =>
 /** The things with a finding's fix made, as an operator would who pastes the YAML. */
 export function mended(things: readonly Thing[], { fix, object }: Diagnosis): readonly Thing[] {
   if (fix === undefined || fix.kind === 'setting') return things
-  if (fix.kind === 'apply') return [...things, ...(fix.objects as readonly Thing[])]
-  return fix.changes.reduce((all, change) => applied(all, change, object), things)
+  const added = fix.kind === 'apply' ? (fix.objects as readonly Thing[]) : []
+  return (fix.changes ?? []).reduce<readonly Thing[]>(
+    (all, change) => applied(all, change, object),
+    [...things, ...added],
+  )
 }
 
 function applied(things: readonly Thing[], { object: other, path, value }: Change, object: Manifest): readonly Thing[] {
