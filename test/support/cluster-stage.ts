@@ -126,7 +126,12 @@ function clientOf(
   return {
     ask,
     judged: async (sent) => {
-      const before = gate.decisions.length
+      // The lines of what was asked before may still be on their way.
+      let before = -1
+      while (before !== gate.decisions.length) {
+        before = gate.decisions.length
+        await new Promise((done) => setTimeout(done, 100))
+      }
       const { status } = await send({ port: door, ...sent })
       await until(
         () => gate.decisions.length > before,
