@@ -74,6 +74,9 @@ export async function drive(job: Job): Promise<Measured> {
   }
 }
 
+/** On a connection at once; Gatehouse takes 128. */
+const mostStreams = 120
+
 /** Keeps requests coming until the job is over and every one of them answered. */
 function pump(job: Job, supply: Supply, onReply: ConnectionEvents['onReply']): Promise<void> {
   const { shape, limits } = job
@@ -93,14 +96,17 @@ function pump(job: Job, supply: Supply, onReply: ConnectionEvents['onReply']): P
       for (const one of connections) one.close()
       settle()
     }
+    const underWay = new Map<Connection, number>()
     const send = (to: Connection, due: number): void => {
       to.send(nextTicket(supply, due))
       sent += 1
+      underWay.set(to, (underWay.get(to) ?? 0) + 1)
     }
     const connections: readonly Connection[] = Array.from({ length: shape.connections }, () => {
       const own: Connection = open(job, {
         onReply: (ticket, reply) => {
           done += 1
+          underWay.set(own, (underWay.get(own) ?? 0) - 1)
           onReply(ticket, reply)
           if (shape.rate === undefined && !over()) send(own, performance.now())
           else if (done === sent && over()) end(resolve)
@@ -120,7 +126,8 @@ function pump(job: Job, supply: Supply, onReply: ConnectionEvents['onReply']): P
       const due = Math.min(most, (Math.min(performance.now(), until) - begun) * (rate / 1000))
       while (sent < due) {
         const to = connections[sent % connections.length]
-        if (to === undefined) break
+        // A server that stood still gets no more streams than it takes (SETTINGS_MAX_CONCURRENT_STREAMS); the rest are late, and count so.
+        if (to === undefined || (underWay.get(to) ?? 0) >= mostStreams) break
         send(to, begun + (sent * 1000) / rate)
       }
       for (const one of connections) one.flush()
