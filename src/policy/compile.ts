@@ -22,6 +22,7 @@ import { memo } from '../model/memo.ts'
 import { createPolicyStore } from './policy-store.ts'
 import type { CompiledPolicy } from './policy-store.ts'
 import type { PolicyReport } from './report.ts'
+import { regexFindings } from './regex-findings.ts'
 import { reportsOf } from './reports-of.ts'
 import { createRuleBook } from './rule-book.ts'
 import type { Site } from './rule-book.ts'
@@ -77,6 +78,7 @@ export function createCompiler(services: Services, us?: OurService): Compiler {
     const gateways = lastGood('Gateway', gatewaysOf)
     const routes = lastGood('HTTPRoute', httpRoutes)
     const sets = lastGood('ListenerSet', listenerSets)
+    for (const route of routes.usable) report(route.manifest, regexFindings(route))
     const topology = topologyOf(routes.usable, gateways.usable, policies, sets.usable)
     const lost = {
       unknown: manifests.unknown,

@@ -220,3 +220,24 @@ describe('objects', () => {
     ])
   })
 })
+
+describe('patterns of a route', () => {
+  it('that RE2 cannot read are told with their places, and the route stays', () => {
+    const made = compile(`
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { namespace: shop, name: cart }
+spec:
+  rules:
+    - name: pay
+      matches:
+        - path: { type: RegularExpression, value: "/pay/(a" }
+          headers: [{ name: x-env, type: RegularExpression, value: "(" }]
+        - path: { type: RegularExpression, value: "/fine/.*" }
+`)
+    expect(made.problems.map(({ code, severity, path }) => `${severity} ${code} ${showPath(path)}`)).toEqual([
+      'warning bad-regex spec.rules[0].matches[0].path.value',
+      'warning bad-regex spec.rules[0].matches[0].headers[0].value',
+    ])
+  })
+})
