@@ -19,6 +19,7 @@ import { address, showObject } from './manifest.ts'
 import type { Manifest } from './manifest.ts'
 import { createMatcher } from './matching.ts'
 import { memo } from '../model/memo.ts'
+import { misspeltKeys } from './misspelt-keys.ts'
 import { createPolicyStore } from './policy-store.ts'
 import type { CompiledPolicy } from './policy-store.ts'
 import type { PolicyReport } from './report.ts'
@@ -78,7 +79,7 @@ export function createCompiler(services: Services, us?: OurService): Compiler {
     const gateways = lastGood('Gateway', gatewaysOf)
     const routes = lastGood('HTTPRoute', httpRoutes)
     const sets = lastGood('ListenerSet', listenerSets)
-    for (const route of routes.usable) report(route.manifest, regexFindings(route))
+    for (const route of routes.usable) report(route.manifest, [...misspeltKeys(route), ...regexFindings(route)])
     const topology = topologyOf(routes.usable, gateways.usable, policies, sets.usable)
     const lost = {
       unknown: manifests.unknown,

@@ -241,3 +241,28 @@ spec:
     ])
   })
 })
+
+describe('keys of a route', () => {
+  it('that are nearly one are told, others may be of a newer Gateway API', () => {
+    const made = compile(`
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { namespace: shop, name: cart }
+spec:
+  hostname: [shop.example]
+  rules:
+    - name: pay
+      matchs: [{ path: { value: /pay } }]
+      somethingNew: true
+      filters:
+        - type: ExternalAuth
+          externalAuth: { protocol: HTTP, backendRef: { name: g, port: 9002 }, http: { pathh: /v1 } }
+`)
+    const told = made.problems.filter(({ code }) => code === 'unknown-key')
+    expect(told.map(({ severity, path, mend }) => [severity, showPath(path), mend])).toEqual([
+      ['error', 'spec.hostname', 'did you mean "hostnames"?'],
+      ['error', 'spec.rules[0].matchs', 'did you mean "matches"?'],
+      ['error', 'spec.rules[0].filters[0].externalAuth.http.pathh', 'did you mean "path"?'],
+    ])
+  })
+})
