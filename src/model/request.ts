@@ -36,7 +36,7 @@ export interface AuthRequest {
   readonly unusualNames: readonly string[]
   /** Address of the client as far as a trusted sender told it, else of the sender. */
   readonly source: string | undefined
-  /** Address of who asks, over HTTP: the gateway, or whoever takes its place. */
+  /** Address of who asks: the gateway, or whoever takes its place. */
   readonly caller: string | undefined
   /** The first thing that is wrong with the request itself; the engine refuses it whatever the policy says. */
   readonly fault: DenyReason | undefined

@@ -18,7 +18,7 @@ export interface Callers {
   readonly gateways: ReadonlySet<string>
 }
 
-/** Decides what a check is evidence of by the address of who sent it; undefined over gRPC, where it is not on record. */
+/** Decides what a check is evidence of by the address of who sent it; undefined where the peer has none. */
 export function witnessOf(caller: string | undefined, { certificates, gateways }: Callers): Witness {
   if (certificates) return 'certificate'
   if (caller === undefined) return 'somebody'

@@ -35,7 +35,7 @@ describe('who sent a check', () => {
     ['another address where the gateway is on this machine', '10.1.2.3', machine, 'somebody'],
     ['the address of the Gateway', '10.0.0.9', cluster, 'gateway'],
     ['another address', '10.1.2.3', cluster, 'somebody'],
-    ['a message over gRPC', undefined, cluster, 'somebody'],
+    ['a peer without an address', undefined, cluster, 'somebody'],
     ['who had to show a certificate', '127.0.0.1', { ...cluster, certificates: true }, 'certificate'],
   ])('%s', (_, caller, callers, expected) => {
     expect(witnessOf(caller, callers)).toBe(expected)

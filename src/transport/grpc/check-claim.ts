@@ -19,6 +19,12 @@ export interface IdentityTrust {
   readonly envoyGatewayMetadata: boolean
 }
 
+/** Who sends the checks of a connection, and what is believed of them. */
+export interface Sender extends IdentityTrust {
+  /** Address of the peer; undefined where it is gone already, or has none. */
+  readonly caller?: string | undefined
+}
+
 /**
  * The rule that a check claims by its two sources, which the operator's configuration writes both and a client neither; undefined
  * where they name different rules.

@@ -1,5 +1,5 @@
 import type { AuthRequest } from '../../model/request.ts'
-import type { IdentityTrust } from './check-claim.ts'
+import type { Sender } from './check-claim.ts'
 import { slot } from './check-fields.ts'
 import { outline } from './check-outline.ts'
 import type { CheckOutline } from './check-outline.ts'
@@ -8,24 +8,25 @@ import { claimOf } from './lean-claim.ts'
 import { headersOf } from './lean-headers.ts'
 
 /** Reads the bytes of a check. Whatever they are, there is a request to judge: one that cannot be read has a fault. */
-export function readCheck(bytes: Buffer, trust: IdentityTrust): AuthRequest {
+export function readCheck(bytes: Buffer, sender: Sender): AuthRequest {
   try {
-    return asked(outline(bytes), trust)
+    return asked(outline(bytes), sender)
   } catch {
     return unreadable
   }
 }
 
-function asked(check: CheckOutline, trust: IdentityTrust): AuthRequest {
+function asked(check: CheckOutline, sender: Sender): AuthRequest {
   if ((check.spans[slot.http] ?? -1) < 0) return unreadable
   const { headers, facts } = headersOf(check)
   return checkedRequest({
-    claim: claimOf(check, trust),
+    claim: claimOf(check, sender),
     method: textAt(check, slot.method),
     path: textAt(check, slot.path),
     host: textAt(check, slot.host),
     scheme: textAt(check, slot.scheme),
     source: textAt(check, slot.source),
+    caller: sender.caller,
     headers,
     facts,
   })

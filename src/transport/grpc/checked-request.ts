@@ -20,6 +20,8 @@ export interface CheckParts {
   readonly headers: HeaderMap | undefined
   readonly facts?: HeaderFacts | undefined
   readonly source: string | undefined
+  /** Address of who sent the check. */
+  readonly caller: string | undefined
 }
 
 /** The request that a check asks about. */
@@ -36,6 +38,7 @@ export function checkedRequest(read: CheckParts): AuthRequest {
     headers: headers ?? nothing,
     facts: read.facts,
     source: read.source === undefined || read.source.length > 64 ? undefined : addressIn(read.source),
+    caller: read.caller,
     fault: contradictory ? 'contradictory-headers' : partialBody(headers),
   })
 }

@@ -1,12 +1,12 @@
 import type { Decision } from '../../model/decision.ts'
 import type { AuthRequest } from '../../model/request.ts'
-import type { IdentityTrust } from './check-claim.ts'
+import type { Sender } from './check-claim.ts'
 import { readCheck } from './check-request.ts'
 import { writeCheck } from './check-response.ts'
 
 /** Turns the bytes of a check into a request and a decision into bytes. Neither throws. */
 export interface Codec {
-  readonly read: (bytes: Buffer, trust: IdentityTrust) => AuthRequest
+  readonly read: (bytes: Buffer, sender: Sender) => AuthRequest
   readonly write: (decision: Decision) => Buffer
   /** True where usual calls are served past grpc-js. */
   readonly direct: boolean

@@ -3,10 +3,12 @@ import { constants } from 'node:http2'
 import type { Http2Session, IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
 import { Duplex } from 'node:stream'
 import type { Clock } from '../../model/clock.ts'
+import type { Sender } from './check-claim.ts'
 
 /** The open connections of one listener. */
 export interface Connections {
-  readonly admit: (connection: Duplex) => void
+  /** `sender` is told with each of its calls. */
+  readonly admit: (connection: Duplex, sender: Sender) => void
   readonly open: () => number
   /** Asks every client to begin nothing new, while all that it already sent is still answered. */
   readonly announceEnd: () => void
@@ -25,25 +27,26 @@ export interface Connections {
 const notice = Buffer.from([0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0])
 
 /** Serves a call itself, or says false and leaves it to grpc-js. */
-export type TakeCall = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => boolean
+export type TakeCall = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, sender: Sender) => boolean
 
 /** Keeps track of connections, and of the calls whose path is `timed` (a health watch may stay open), which `take` may serve. */
 export function createConnections(clock: Clock, timed: string, take: TakeCall = () => false): Connections {
   const connections = new Set<Duplex>()
   const calls = new Map<ServerHttp2Stream, number>()
   const sessions = new WeakSet<ServerHttp2Session>()
-  const ours = Symbol('connection of this listener')
+  const ours = Symbol('sender on a connection of this listener')
 
   // grpc-js keeps its sessions to itself; Node tells of every stream that begins, before it is handed to the session's listener.
   function began(message: unknown): void {
     const { session } = (message as { stream: ServerHttp2Stream }).stream
     if (session === undefined || sessions.has(session as ServerHttp2Session)) return
     sessions.add(session as ServerHttp2Session)
-    if (isMarked(session, ours)) stand(session as ServerHttp2Session)
+    const sender = markOf(session, ours)
+    if (sender !== undefined) stand(session as ServerHttp2Session, sender)
   }
 
   /** Stands between a session and grpc-js. */
-  function stand(session: ServerHttp2Session): void {
+  function stand(session: ServerHttp2Session, sender: Sender): void {
     const others = session.listeners('stream') as StreamListener[]
     session.removeAllListeners('stream')
     session.on('stream', (...told: Parameters<StreamListener>) => {
@@ -51,7 +54,7 @@ export function createConnections(clock: Clock, timed: string, take: TakeCall = 
       if (headers[':path'] === timed) {
         calls.set(stream, clock.ticks())
         stream.once('close', () => calls.delete(stream))
-        if (take(stream, headers)) return
+        if (take(stream, headers, sender)) return
       }
       for (const other of others) Reflect.apply(other, session, told)
     })
@@ -59,9 +62,9 @@ export function createConnections(clock: Clock, timed: string, take: TakeCall = 
 
   subscribe('http2.server.stream.start', began)
   return {
-    admit(connection) {
+    admit(connection, sender) {
       connections.add(connection)
-      Object.assign(connection, { [ours]: true })
+      Object.assign(connection, { [ours]: sender })
       connection.once('close', () => connections.delete(connection))
       connection.on('error', () => undefined) // a peer that goes away is no event: its calls end with it
     },
@@ -86,7 +89,8 @@ export function createConnections(clock: Clock, timed: string, take: TakeCall = 
 type StreamListener = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, ...more: unknown[]) => void
 
 /** A session shows a proxy that only gives properties; a connection that is no socket of the system is behind another, its `stream`. */
-function isMarked({ socket }: Http2Session, mark: symbol): boolean {
+function markOf({ socket }: Http2Session, mark: symbol): Sender | undefined {
   const behind: unknown = Reflect.get(socket, 'stream')
-  return Reflect.get(socket, mark) === true || (behind instanceof Duplex && Reflect.get(behind, mark) === true)
+  const bearer: object = behind instanceof Duplex ? behind : socket
+  return Reflect.get(bearer, mark) as Sender | undefined
 }

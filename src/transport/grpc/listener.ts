@@ -23,7 +23,8 @@ export interface ListenerParts {
   readonly listen: Endpoint
   readonly tls?: TlsFiles | undefined
   readonly maxConnections: number
-  readonly connected: (connection: Duplex) => void
+  /** `peer` is the address at the other end; undefined where it is gone already. */
+  readonly connected: (connection: Duplex, peer: string | undefined) => void
   /** Told when changed TLS files cannot be used. */
   readonly tlsRefused?: ((reason: Error) => void) | undefined
 }
@@ -57,7 +58,7 @@ interface Opened {
 }
 
 const plain = ({ connected }: ListenerParts): Opened => ({
-  server: createServer({ noDelay: true }, connected),
+  server: createServer({ noDelay: true }, (socket) => connected(socket, socket.remoteAddress)),
   close: () => undefined,
 })
 
@@ -68,7 +69,7 @@ async function secured({ connected, tlsRefused }: ListenerParts, files: TlsFiles
   const server = createTlsServer({ ...options, ...(await readTls(files)) }, (socket) => {
     // A stream of its own: HTTP/2 would write past the socket into its TLS engine, which aborts the process when two writes meet
     // there, and one of them is the notice of a drain. It also takes HTTP/2 from gateways that send no ALPN, as Envoy by default.
-    connected(Duplex.from({ readable: socket, writable: socket }))
+    connected(Duplex.from({ readable: socket, writable: socket }), socket.remoteAddress)
   })
   server.on('tlsClientError', () => undefined) // the handshake failed: the socket is closed already
   const watch = watchTls(files, {

@@ -1,7 +1,7 @@
 import type { Decision } from '../../model/decision.ts'
 import type { AuthRequest } from '../../model/request.ts'
 import { agreedClaim, extensionsClaim, metadataClaim } from './check-claim.ts'
-import type { IdentityTrust, Struct } from './check-claim.ts'
+import type { Sender, Struct } from './check-claim.ts'
 import { checkHeaders } from './check-headers.ts'
 import type { WireHeader } from './check-headers.ts'
 import { encoded } from './check-response.ts'
@@ -43,10 +43,10 @@ const { requestDeserialize, responseSerialize } = method(authorizationService, '
 
 /** Reads and writes by `@grpc/proto-loader` and the vendored protos: slower, and there to be compared with. */
 export const referenceCodec: Codec = {
-  read(bytes: Buffer, trust: IdentityTrust): AuthRequest {
+  read(bytes: Buffer, sender: Sender): AuthRequest {
     try {
       scan(bytes, 'envoy.service.auth.v3.CheckRequest')
-      return asked(requestDeserialize(bytes), trust)
+      return asked(requestDeserialize(bytes), sender)
     } catch {
       return unreadable
     }
@@ -55,7 +55,7 @@ export const referenceCodec: Codec = {
   direct: false,
 }
 
-function asked({ attributes }: WireCheck, { envoyGatewayMetadata }: IdentityTrust): AuthRequest {
+function asked({ attributes }: WireCheck, { envoyGatewayMetadata, caller }: Sender): AuthRequest {
   const http = attributes?.request?.http
   if (attributes === undefined || http === undefined) return unreadable
   const extensions = extensionsClaim(attributes.context_extensions)
@@ -68,6 +68,7 @@ function asked({ attributes }: WireCheck, { envoyGatewayMetadata }: IdentityTrus
     host: http.host,
     scheme: http.scheme,
     source: attributes.source?.address?.socket_address?.address,
+    caller,
     headers: checkHeaders(joined(http), (http.header_map?.headers ?? []).map(rawHeader)),
   })
 }

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { Server, ServerCredentials } from '@grpc/grpc-js'
 import type { ChannelOptions, ServerUnaryCall, sendUnaryData } from '@grpc/grpc-js'
 import type { Engine } from '../../engine/engine.ts'
@@ -15,6 +16,7 @@ import { healthMethods } from './health-wire.ts'
 import { openListener } from './listener.ts'
 import type { Endpoint } from './listener.ts'
 import { createConnections } from './connections.ts'
+import { plainAddress } from '../trusted-sources.ts'
 import { authorizationService } from './service-names.ts'
 import type { TlsFiles } from './tls.ts'
 import { isUsual, serveUnary } from './unary-call.ts'
@@ -79,7 +81,7 @@ export async function createGrpcServer(options: GrpcServerOptions): Promise<Grpc
   const server = new Server(channelOptions(limits))
   const health = createHealth(engine.ready)
   const answer = answersTo(options, codec)
-  server.addService({ Check: rawCheck }, { Check: checkHandler(answer) })
+  server.addService({ Check: rawCheck }, { Check: checkHandler(answer, options.identity) })
   server.addService(healthMethods, { ...health.handlers })
   if (options.reflection) await addReflection(server)
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure()) // TLS ended at the listener
@@ -90,16 +92,19 @@ export async function createGrpcServer(options: GrpcServerOptions): Promise<Grpc
     malformed: answersTo(options, { ...codec, read: () => unreadable }),
     buffered: { bytes: 0 },
   }
-  const connections = createConnections(clock, rawCheck.path, (stream, headers) => {
+  const connections = createConnections(clock, rawCheck.path, (stream, headers, sender) => {
     const taken = codec.direct && isUsual(headers)
-    if (taken) serveUnary(stream, headers, method)
+    if (taken) serveUnary(stream, headers, sender, method)
     return taken
   })
   const listener = await openListener({
     ...options,
     maxConnections: limits.connections,
-    connected(connection) {
-      connections.admit(connection)
+    connected(connection, peer) {
+      connections.admit(connection, {
+        ...options.identity,
+        caller: peer === undefined ? undefined : plainAddress(peer),
+      })
       injector.injectConnection(connection)
     },
   }).catch((cause: unknown) => {
@@ -152,16 +157,13 @@ async function addReflection(server: Server): Promise<void> {
 }
 
 /** Bytes of a check in, bytes of an answer out, whatever happens in between. */
-function answersTo(
-  { engine, identity, budgetMillis = 150, marginMillis = 10 }: GrpcServerOptions,
-  codec: Codec,
-): AnswerMessage {
+function answersTo({ engine, budgetMillis = 150, marginMillis = 10 }: GrpcServerOptions, codec: Codec): AnswerMessage {
   const broken = (cause: unknown): Decision => deny('internal', { cause })
-  return (message, deadline, caller) => {
+  return (message, { sender, deadline, gone }) => {
     try {
       // By the system's clock, because that is what the deadline was reckoned by.
       const millis = Math.min(deadline - Date.now(), budgetMillis) - marginMillis
-      const decision = engine.answer(codec.read(message, identity), { millis, caller })
+      const decision = engine.answer(codec.read(message, sender), { millis, caller: gone })
       return decision instanceof Promise ? decision.catch(broken).then(codec.write) : codec.write(decision)
     } catch (cause) {
       return codec.write(broken(cause))
@@ -172,14 +174,21 @@ function answersTo(
 type CheckCall = ServerUnaryCall<Buffer, Buffer>
 
 /** For calls that grpc-js serves. */
-function checkHandler(answer: AnswerMessage) {
+function checkHandler(answer: AnswerMessage, identity: IdentityTrust) {
   return (call: CheckCall, reply: sendUnaryData<Buffer>): void => {
-    const deadline = call.getDeadline()
-    const millis = typeof deadline === 'number' ? deadline : deadline.getTime()
-    const answered = answer(call.request, millis, () => cancellation(call))
+    const given = call.getDeadline()
+    const deadline = typeof given === 'number' ? given : given.getTime()
+    const sender = { ...identity, caller: addressOf(call.getPeer()) }
+    const answered = answer(call.request, { sender, deadline, gone: () => cancellation(call) })
     if (answered instanceof Promise) void answered.then((late) => reply(null, late))
     else reply(null, answered)
   }
+}
+
+/** The address in `address:port`; undefined for what has none, as connections over TLS. */
+function addressOf(peer: string): string | undefined {
+  const address = plainAddress(peer.slice(0, Math.max(peer.lastIndexOf(':'), 0)))
+  return isIP(address) === 0 ? undefined : address
 }
 
 function cancellation(call: CheckCall): AbortSignal {

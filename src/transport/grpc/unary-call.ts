@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
+import type { Sender } from './check-claim.ts'
 
 /*
  * A unary call of gRPC over HTTP/2 as nearly all are: one message, not compressed. grpc-js makes four objects with a dozen closures for
@@ -6,8 +7,17 @@ import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
  * unusual (compression, another content type, a timeout of another form) stays with grpc-js.
  */
 
+/** What is known of a call beside its message. */
+export interface CallFacts {
+  readonly sender: Sender
+  /** Milliseconds since the epoch until which the sender waits. */
+  readonly deadline: number
+  /** Aborts when the sender goes away. */
+  readonly gone: () => AbortSignal
+}
+
 /** What is answered to a message; never throws or rejects. */
-export type AnswerMessage = (message: Buffer, deadline: number, caller: () => AbortSignal) => Buffer | Promise<Buffer>
+export type AnswerMessage = (message: Buffer, call: CallFacts) => Buffer | Promise<Buffer>
 
 export interface UnaryMethod {
   readonly answer: AnswerMessage
@@ -31,7 +41,7 @@ const usualTypes: ReadonlySet<string> = new Set(['application/grpc', 'applicatio
 const timeout = /^(\d{1,8})([HMSmun])$/
 const unitMillis: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 }
 
-/** Milliseconds since the epoch until which the caller waits (gRPC over HTTP/2, "Timeout"). */
+/** `CallFacts.deadline` (gRPC over HTTP/2, "Timeout"). */
 function deadlineOf({ 'grpc-timeout': text }: IncomingHttpHeaders): number {
   const [, count, unit = ''] = timeout.exec(String(text)) ?? []
   return count === undefined ? Number.POSITIVE_INFINITY : Date.now() + Number(count) * (unitMillis[unit] ?? 0)
@@ -44,9 +54,13 @@ const prefixBytes = 5
 const mostHeld = 67_108_864
 
 /** Reads the message and sends the answer. What is no message gets an explicit refusal: gateways may let errors through. */
-export function serveUnary(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, method: UnaryMethod): void {
-  const deadline = deadlineOf(headers)
-  const caller = (): AbortSignal => cancellation(stream)
+export function serveUnary(
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  sender: Sender,
+  method: UnaryMethod,
+): void {
+  const call: CallFacts = { sender, deadline: deadlineOf(headers), gone: () => cancellation(stream) }
   const chunks: Buffer[] = []
   let bytes = 0
   let held = 0
@@ -66,7 +80,7 @@ export function serveUnary(stream: ServerHttp2Stream, headers: IncomingHttpHeade
     if (bytes <= method.messageBytes + prefixBytes && method.buffered.bytes <= mostHeld) return
     refused = true
     chunks.length = 0
-    reply(stream, method.tooLarge(nothing, deadline, caller))
+    reply(stream, method.tooLarge(nothing, call))
   })
   stream.on('end', () => {
     if (refused) return
@@ -74,10 +88,7 @@ export function serveUnary(stream: ServerHttp2Stream, headers: IncomingHttpHeade
     const whole = only !== undefined && chunks.length === 1 ? only : Buffer.concat(chunks)
     const complete = whole.length >= prefixBytes && whole.length - prefixBytes === whole.readUInt32BE(1)
     const message = complete && whole[0] === 0 ? whole.subarray(prefixBytes) : undefined
-    reply(
-      stream,
-      message === undefined ? method.malformed(nothing, deadline, caller) : method.answer(message, deadline, caller),
-    )
+    reply(stream, message === undefined ? method.malformed(nothing, call) : method.answer(message, call))
   })
 }
 

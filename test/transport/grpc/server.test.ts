@@ -371,6 +371,15 @@ describe.each(['lean', 'reference'] as const)('%s codec', (codec) => {
       expect(last()).toBe('allow')
     })
 
+    it('the address that a check comes from is on record, whoever serves the call', async () => {
+      const bytes = encode(attributes())
+      const before = gatehouse.records.length
+      await ask(check, framed(bytes))
+      await ask(check, framed(gzipSync(bytes), 1), { 'grpc-encoding': 'gzip' })
+      const callers = gatehouse.records.slice(before).map(({ request }) => request.caller)
+      expect(callers).toEqual(['127.0.0.1', '127.0.0.1'])
+    })
+
     it('DOS-08 a message over the limit is refused and not kept, twenty times over', async () => {
       const big = framed(Buffer.alloc(grpcLimits.messageBytes + 1))
       const before = process.memoryUsage().rss

@@ -68,7 +68,7 @@ describe.skipIf(opensslMissing && process.env['CI'] === undefined)(
       (await handshake(port, {})).getPeerCertificate().serialNumber
 
     it('serves usual calls itself over TLS, too', async () => {
-      const { target } = await secured(false)
+      const { target, records } = await secured(false)
       const session = connectHttp2(`https://localhost:${target.split(':')[1] ?? ''}`, { ca: ours.ca })
       ends.push(() => session.destroy())
       const message = encode(attributes())
@@ -79,6 +79,7 @@ describe.skipIf(opensslMissing && process.env['CI'] === undefined)(
       const [head] = (await once(stream, 'response')) as [IncomingHttpHeaders]
       expect(head[':status']).toBe(200)
       expect(head['grpc-accept-encoding']).toBeUndefined() // which grpc-js would tell
+      expect(records.at(-1)?.request.caller).toBe('127.0.0.1')
     })
 
     it('DEP-16 answers over TLS, and nothing in the clear', async () => {
