@@ -2,7 +2,7 @@ import { HttpFailure } from './http-client.ts'
 import type { HttpAnswer, HttpClient } from './http-client.ts'
 import type { Clock } from '../model/clock.ts'
 import type { ClientAuthentication } from './client-authentication.ts'
-import type { AuthorizationServer, Introspected } from './introspector.ts'
+import type { AskContext, AuthorizationServer, Introspected } from './introspector.ts'
 import { isJsonObject, parseStrictJson } from './strict-json.ts'
 import type { JsonObject } from './strict-json.ts'
 
@@ -46,19 +46,19 @@ const trouble: Introspected = { kind: 'failed', why: 'trouble' }
 export function introspectionEndpoint(parts: EndpointParts): AuthorizationServer {
   const { clock, timeout } = parts
 
-  async function ask(token: string, signal: AbortSignal): Promise<Introspected> {
+  async function ask(token: string, context: AskContext): Promise<Introspected> {
     const start = clock.ticks()
     const endpoint = await parts.endpoint()
     if (endpoint === undefined) return trouble
     const left = (): number => Math.max(timeout - (clock.ticks() - start), 0)
-    const attempt = (): Promise<HttpAnswer> => send(parts, { endpoint, token, timeout: left(), signal })
+    const attempt = (): Promise<HttpAnswer> => send(parts, { ...context, endpoint, token, timeout: left() })
     try {
       // A connection that the server dropped while it was idle fails on its next use; that says nothing, so once more.
       const answer = await attempt().catch((error: unknown) => {
         if (error instanceof HttpFailure && error.kind === 'reset' && left() > 0) return attempt()
         throw error
       })
-      return await judge(answer, parts.format, clock, signal)
+      return await judge(answer, parts.format, clock, context.signal)
     } catch {
       return trouble // the failure names a host at most, and the counter tells what an operator needs
     }
@@ -66,14 +66,16 @@ export function introspectionEndpoint(parts: EndpointParts): AuthorizationServer
   return { id: parts.id, ask }
 }
 
-interface Call {
+interface Call extends AskContext {
   readonly endpoint: string
   readonly token: string
   readonly timeout: number
-  readonly signal: AbortSignal
 }
 
-async function send(parts: EndpointParts, { endpoint, token, timeout, signal }: Call): Promise<HttpAnswer> {
+async function send(
+  parts: EndpointParts,
+  { endpoint, token, timeout, signal, traceparent }: Call,
+): Promise<HttpAnswer> {
   const proof = await parts.client.prove(parts.audience ?? endpoint)
   return parts.http.exchange({
     url: endpoint,
@@ -82,6 +84,7 @@ async function send(parts: EndpointParts, { endpoint, token, timeout, signal }: 
       ...proof.headers,
       accept: parts.format.mediaType,
       'content-type': 'application/x-www-form-urlencoded',
+      ...(traceparent !== undefined && { traceparent }),
     },
     body: new URLSearchParams({ token, token_type_hint: 'access_token', ...proof.fields }).toString(),
     maxBytes: answerLimits.maxBytes,

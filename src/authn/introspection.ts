@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Claims } from '../model/identity.ts'
+import type { AuthRequest } from '../model/request.ts'
 import { failed, fault, ok, under } from '../model/result.ts'
 import type { Finding, Result } from '../model/result.ts'
 import { bearerChallenge, realmForm } from './bearer-challenge.ts'
@@ -134,10 +135,10 @@ function authenticator(
   const origin = [server.id, signed === undefined ? '' : JSON.stringify(signed)]
   const conclude = (reply: Reply): Outcome => concluded(reply, judge, services.clock.now())
 
-  function ask(token: string, signal: AbortSignal): Outcome | Promise<Outcome> {
+  function ask(token: string, request: AuthRequest, signal: AbortSignal): Outcome | Promise<Outcome> {
     if (token.length > maxTokenBytes) return rejected('malformed-credential')
     const key = services.digest('introspection', ...origin, token)
-    const reply = services.introspector.introspect({ server, token, key, maxAge }, signal)
+    const reply = services.introspector.introspect({ server, token, key, maxAge, request }, signal)
     return reply instanceof Promise ? reply.then(conclude) : conclude(reply)
   }
 
@@ -152,7 +153,7 @@ function authenticator(
         case 'refused':
           return rejected(presented.reason)
         case 'credential':
-          return ask(presented.text, signal)
+          return ask(presented.text, request, signal)
       }
     },
     presented: reader.presented,

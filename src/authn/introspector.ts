@@ -1,6 +1,8 @@
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../model/clock.ts'
 import type { Claims } from '../model/identity.ts'
+import { traceparentOf } from '../model/request.ts'
+import type { AuthRequest } from '../model/request.ts'
 import type { Telemetry } from '../model/telemetry.ts'
 import { createCircuitBreaker } from './circuit-breaker.ts'
 import type { CircuitBreaker } from './circuit-breaker.ts'
@@ -20,7 +22,14 @@ export interface AuthorizationServer {
   /** The same for the same endpoint and credentials: parts circuit breakers. Holds no secret. */
   readonly id: string
   /** Asks once; resolves with `failed` rather than rejecting. */
-  readonly ask: (token: string, signal: AbortSignal) => Promise<Introspected>
+  readonly ask: (token: string, context: AskContext) => Promise<Introspected>
+}
+
+/** What goes along with a question beside the token. */
+export interface AskContext {
+  readonly signal: AbortSignal
+  /** The request's own, sent on as it came (W3C Trace Context §3.2): the call is seen in the trace of the request that began it. */
+  readonly traceparent?: string | undefined
 }
 
 export interface Question {
@@ -30,6 +39,8 @@ export interface Question {
   readonly key: string
   /** How old an answer this asker takes, in milliseconds; 0 keeps none. */
   readonly maxAge: number
+  /** Who asks: a call that it begins is part of its trace. */
+  readonly request?: AuthRequest
 }
 
 export type Reply =
@@ -167,9 +178,9 @@ export function createIntrospector(parts: IntrospectorParts): Introspector {
   return { introspect, endpoints, close }
 }
 
-async function asked({ server, token }: Question, signal: AbortSignal): Promise<Introspected> {
+async function asked({ server, token, request }: Question, signal: AbortSignal): Promise<Introspected> {
   try {
-    return await server.ask(token, signal)
+    return await server.ask(token, { signal, traceparent: request && traceparentOf(request) })
   } catch {
     return { kind: 'failed', why: 'trouble' }
   }

@@ -456,6 +456,16 @@ describe('a call', () => {
     expect(server.connections()).toBe(0)
   })
 
+  it('OBS-04 is part of the trace of its request, where that has a clean one', async () => {
+    const { server, ask } = await scene({ cache: { seconds: 0 } })
+    const trace = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+    for (const traceparent of [trace, `${trace}\r\nx: y`, undefined]) {
+      const more = traceparent === undefined ? {} : { traceparent }
+      await ask('', { headers: { authorization: 'Bearer abc', ...more } })
+    }
+    expect(server.calls.map(({ headers }) => headers['traceparent'])).toEqual([trace, undefined, undefined])
+  })
+
   it('goes for a cookie where the policy says so, and for a token that looks like a JWT', async () => {
     const { server, ask } = await scene({ credential: [{ cookie: 'session' }] })
     server.say(active())
