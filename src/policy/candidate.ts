@@ -27,6 +27,8 @@ export interface PolicyCandidate {
   /** True where the targets cannot be read: it then claims its whole namespace, more than a Gateway's policy does. */
   readonly claimsNamespace: boolean
   readonly spec: AuthPolicySpec | undefined
+  /** False where the document breaks the schema: `spec` is then an older one, if any. */
+  readonly valid: boolean
 }
 
 const lenient = z.looseObject({
@@ -46,10 +48,14 @@ export function parseAuthPolicy(manifest: Manifest): Result<AuthPolicySpec> {
   return read.ok ? { ok: true, value: read.value.spec } : read
 }
 
-/** What the policy claims; `spec` is undefined where it cannot be used. */
-export function candidate(manifest: Manifest, spec: AuthPolicySpec | undefined): PolicyCandidate {
-  const loose = lenient.safeParse(manifest.object)
-  const known = spec ?? (loose.success ? loose.data.spec : undefined)
+function legible(object: unknown) {
+  const read = lenient.safeParse(object)
+  return read.success ? read.data.spec : undefined
+}
+
+/** What the policy claims; `spec` is undefined where it cannot be used, `valid` says whether the manifest's own document can. */
+export function candidate(manifest: Manifest, spec: AuthPolicySpec | undefined, valid: boolean): PolicyCandidate {
+  const known = spec ?? legible(manifest.object)
   const age = dated.safeParse(manifest.object)
   return {
     id: `${manifest.namespace}/${manifest.name}`,
@@ -59,5 +65,6 @@ export function candidate(manifest: Manifest, spec: AuthPolicySpec | undefined):
     targets: known?.targetRefs.map(({ kind, name, sectionName }) => ({ kind, name, sectionName })) ?? [],
     claimsNamespace: known === undefined,
     spec,
+    valid,
   }
 }

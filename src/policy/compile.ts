@@ -133,7 +133,7 @@ function createCandidates(): Candidates {
       if (!read.ok && !manifest.broken)
         report(manifest, spec === undefined ? read.findings : read.findings.map(stillInForce))
       const before = known.get(manifest)
-      next.set(manifest, before?.spec === spec && before !== undefined ? before : candidate(manifest, spec))
+      next.set(manifest, before?.spec === spec && before !== undefined ? before : candidate(manifest, spec, read.ok))
     }
     known = next
     const usable = [...next.values()].flatMap(({ manifest, spec }) =>

@@ -5,6 +5,8 @@ import type { Finding, Result } from '../model/result.ts'
 import type { PolicyCandidate } from './candidate.ts'
 import { compilePolicy } from './compile-policy.ts'
 import type { DataObjects } from './data-objects.ts'
+import { furtherFaults } from './further-faults.ts'
+import { stillInForce } from './last-good.ts'
 import { same } from '../model/memo.ts'
 import type { Policy } from './snapshot.ts'
 
@@ -12,7 +14,7 @@ import type { Policy } from './snapshot.ts'
 export interface CompiledPolicy {
   readonly candidate: PolicyCandidate
   readonly result: Result<Policy>
-  /** Warnings and notes. */
+  /** Warnings and notes, and faults of a document in whose place an older one is in force. */
   readonly advice: readonly Finding[]
   /** Held by each snapshot that uses it; what it keeps running ends with the last. */
   readonly hold: () => () => void
@@ -50,9 +52,12 @@ function compile(candidate: PolicyCandidate, data: DataObjects, services: Servic
   const { tracked, dependencies } = track(data)
   const releases: (() => void)[] = []
   const advice: Finding[] = []
+  const further =
+    candidate.valid || candidate.manifest.broken ? [] : furtherFaults(candidate, { services, data: tracked })
+  if (candidate.spec !== undefined) advice.push(...further.map(stillInForce))
   const result =
     candidate.spec === undefined
-      ? failed([])
+      ? failed(further)
       : compilePolicy(candidate, candidate.spec, {
           services,
           data: tracked,

@@ -16,6 +16,7 @@ const one = (id: string, some: Partial<PolicyCandidate> = {}): PolicyCandidate =
   strategy: 'Defaults',
   targets: [],
   claimsNamespace: false,
+  valid: true,
   spec: undefined,
   ...some,
 })
