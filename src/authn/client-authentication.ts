@@ -1,6 +1,6 @@
 import { createPrivateKey, randomUUID } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
-import { SignJWT } from 'jose'
+import { SignJWT } from 'jose/jwt/sign'
 import { z } from 'zod'
 import type { Clock } from '../model/clock.ts'
 import { failed, fault, ok, under } from '../model/result.ts'

@@ -1,7 +1,5 @@
 import { pbkdf2, randomBytes, scrypt } from 'node:crypto'
 import { promisify } from 'node:util'
-import { hash as argon2 } from '@node-rs/argon2'
-import { hash as bcrypt } from '@node-rs/bcrypt'
 import { Secret } from '../model/secret.ts'
 import { passwordFault } from './basic-credential.ts'
 import { bcryptMaxBytes } from './password/bcrypt.ts'
@@ -14,12 +12,14 @@ const salt = (): Buffer => randomBytes(16)
 // Costs are OWASP's: argon2id 19 MiB in two passes, bcrypt 10, PBKDF2 600 000. Each fits into an answer's time; scrypt,
 // at its recommended 2^17, does not fit into Envoy's default of 200 ms.
 const hashers = {
-  argon2id: (password) => argon2(password, { memoryCost: 19_456, timeCost: 2, parallelism: 1, salt: salt() }),
+  argon2id: async (password) =>
+    (await import('@node-rs/argon2')).hash(password, { memoryCost: 19_456, timeCost: 2, parallelism: 1, salt: salt() }),
   bcrypt: async (password) => {
     if (Buffer.byteLength(password) > bcryptMaxBytes)
       throw new RangeError(`bcrypt takes ${bcryptMaxBytes} bytes at most; use argon2id`)
     // The name that Apache gives the same algorithm: its htpasswd reads the line as well.
-    return (await bcrypt(password, 10)).replace(/^\$2b\$/, '$2y$')
+    const { hash } = await import('@node-rs/bcrypt')
+    return (await hash(password, 10)).replace(/^\$2b\$/, '$2y$')
   },
   scrypt: async (password) => {
     const bytes = salt()

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../model/clock.ts'
 import type { Claims } from '../model/identity.ts'
+import { once } from '../model/memo.ts'
 import { traceparentOf } from '../model/request.ts'
 import type { AuthRequest } from '../model/request.ts'
 import type { Telemetry } from '../model/telemetry.ts'
@@ -89,14 +90,17 @@ const trouble: Reply = { kind: 'unavailable', why: 'trouble' }
 export function createIntrospector(parts: IntrospectorParts): Introspector {
   const { http, clock, telemetry, limits, endpoints = createEndpointDiscovery(http) } = parts
   const { entries, bytes, negativeAge, concurrency } = { ...usual, ...limits }
-  const actives = new LRUCache<string, Known>({
-    max: entries,
-    maxSize: bytes,
-    // Parsed claims take some times the bytes they were written in.
-    sizeCalculation: (entry) => 256 + (entry.kind === 'active' ? entry.bytes * 3 : 0),
-  })
+  const actives = once(
+    () =>
+      new LRUCache<string, Known>({
+        max: entries,
+        maxSize: bytes,
+        // Parsed claims take some times the bytes they were written in.
+        sizeCalculation: (entry) => 256 + (entry.kind === 'active' ? entry.bytes * 3 : 0),
+      }),
+  )
   // Apart, so that a flood of made-up tokens pushes no good one out.
-  const inactives = new LRUCache<string, Known>({ max: entries })
+  const inactives = once(() => new LRUCache<string, Known>({ max: entries }))
   const flights = new Map<string, Promise<Known | undefined>>()
   const lines = new LRUCache<string, Line>({ max: 1000 })
   const stop = new AbortController()
@@ -111,7 +115,7 @@ export function createIntrospector(parts: IntrospectorParts): Introspector {
   }
 
   function remembered({ key, maxAge }: Question): Known | undefined {
-    const entry = actives.get(key) ?? inactives.get(key)
+    const entry = actives().get(key) ?? inactives().get(key)
     if (entry === undefined) return undefined
     const age = clock.ticks() - entry.at
     const fresh = age < (entry.kind === 'active' ? maxAge : Math.min(maxAge, negativeAge))
@@ -136,10 +140,10 @@ export function createIntrospector(parts: IntrospectorParts): Introspector {
   }
 
   function keep(key: string, entry: Known): void {
-    const [its, other] = entry.kind === 'active' ? [actives, inactives] : [inactives, actives]
+    const [its, other] = entry.kind === 'active' ? [actives(), inactives()] : [inactives(), actives()]
     other.delete(key)
     its.set(key, entry)
-    telemetry.level('introspection-cache-entries', actives.size + inactives.size)
+    telemetry.level('introspection-cache-entries', actives().size + inactives().size)
   }
 
   /** Starts a call, or says why not. */

@@ -1,4 +1,4 @@
-import { compactVerify } from 'jose'
+import { compactVerify } from 'jose/jws/compact/verify'
 import { signatureAlgorithms } from './jwk.ts'
 import type { SignatureAlgorithm, VerificationKey } from './jwk.ts'
 import type { CompactJws } from './jwt-token.ts'

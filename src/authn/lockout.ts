@@ -2,6 +2,7 @@ import { isIPv6 } from 'node:net'
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../model/clock.ts'
 import type { Telemetry } from '../model/telemetry.ts'
+import { once } from '../model/memo.ts'
 import { createKeyedDigest } from './keyed-digest.ts'
 
 /** Who tries: `realm` parts users of different lists, not of different rules that share a list. */
@@ -96,8 +97,9 @@ export interface LockoutParts {
 export function createLockout({ clock, telemetry, limits: given }: LockoutParts): Lockout {
   const limits = { ...defaults, ...given }
   const digest = createKeyedDigest()
-  const users = new LRUCache<string, Entry>({ max: limits.entries })
-  const sources = new LRUCache<string, Entry>({ max: limits.entries })
+  // Made for the first attempt: where no policy has passwords there is none.
+  const users = once(() => new LRUCache<string, Entry>({ max: limits.entries }))
+  const sources = once(() => new LRUCache<string, Entry>({ max: limits.entries }))
 
   const find = (table: LRUCache<string, Entry>, key: string): Entry | undefined => {
     const entry = table.get(key)
@@ -121,15 +123,15 @@ export function createLockout({ clock, telemetry, limits: given }: LockoutParts)
   const left = (entry: Entry | undefined): number => Math.max(0, (entry?.closedUntil ?? 0) - clock.ticks())
 
   const wait = (who: Claimant): number => {
-    if (users.size === 0 && sources.size === 0) return 0
-    const bySource = who.source === undefined ? undefined : find(sources, network(who.source))
-    return Math.max(left(find(users, userKey(who))), left(bySource))
+    if (users().size === 0 && sources().size === 0) return 0
+    const bySource = who.source === undefined ? undefined : find(sources(), network(who.source))
+    return Math.max(left(find(users(), userKey(who))), left(bySource))
   }
 
   const closed = (who: Claimant): boolean => {
     const delayed = wait(who) > 0
     if (!delayed || who.source !== undefined) return delayed
-    const entry = find(users, userKey(who))
+    const entry = find(users(), userKey(who))
     return entry !== undefined && entry.refused >= limits.recalls && clock.ticks() - entry.refusedSince < second
   }
 
@@ -141,8 +143,8 @@ export function createLockout({ clock, telemetry, limits: given }: LockoutParts)
 
   const begin = (who: Claimant): Attempt | undefined => {
     const key = userKey(who)
-    if (wait(who) > 0) return refuse(find(users, key))
-    const entry = open(users, key)
+    if (wait(who) > 0) return refuse(find(users(), key))
+    const entry = open(users(), key)
     // Past the free failures one attempt at a time; before, no more than could all fail.
     const room = Math.max(1, limits.userFailures - entry.failures)
     if (entry.pending >= room) return refuse(entry)
@@ -150,15 +152,15 @@ export function createLockout({ clock, telemetry, limits: given }: LockoutParts)
     const end = (clear: boolean) => (): void => {
       entry.pending--
       if (clear) Object.assign(entry, { failures: 0, closedUntil: 0, keptUntil: 0 })
-      if (entry.pending === 0 && entry.failures === 0 && users.peek(key) === entry) users.delete(key)
-      telemetry.level('lockout-entries', users.size + sources.size)
+      if (entry.pending === 0 && entry.failures === 0 && users().peek(key) === entry) users().delete(key)
+      telemetry.level('lockout-entries', users().size + sources().size)
     }
     return {
       succeeded: end(true),
       dropped: end(false),
       failed: () => {
         fail(entry, limits.userFailures, who.source === undefined ? limits.longestUnknown : limits.longestDelay)
-        if (who.source !== undefined) fail(open(sources, network(who.source)), limits.sourceFailures)
+        if (who.source !== undefined) fail(open(sources(), network(who.source)), limits.sourceFailures)
         end(false)()
       },
     }

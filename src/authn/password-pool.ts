@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { LRUCache } from 'lru-cache'
 import type { Piscina } from 'piscina'
 import type { Telemetry } from '../model/telemetry.ts'
+import { once } from '../model/memo.ts'
 import { createFairQueue } from './fair-queue.ts'
 import type { PasswordTask } from './password-worker.ts'
 
@@ -153,9 +154,9 @@ export function createPasswordPool(parts: PasswordPoolParts): PasswordPool {
 }
 
 function verifiedCredentials(max: number): VerifiedCredentials {
-  const entries = new LRUCache<string, number>({ max })
+  const entries = once(() => new LRUCache<string, number>({ max })) // its tables take milliseconds to make
   return {
-    has: (digest, ticks) => ticks < (entries.get(digest) ?? Number.NEGATIVE_INFINITY),
-    add: (digest, until) => void entries.set(digest, until),
+    has: (digest, ticks) => ticks < (entries().get(digest) ?? Number.NEGATIVE_INFINITY),
+    add: (digest, until) => void entries().set(digest, until),
   }
 }

@@ -1,3 +1,6 @@
+// Loaded with the thread, so that the first check does not wait for it.
+import '@node-rs/argon2'
+import '@node-rs/bcrypt'
 import { verifyPassword } from './password/index.ts'
 
 /** What a worker thread is sent. */

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import { once } from '../model/memo.ts'
 import type { JwtToken } from './jwt-token.ts'
 
 /** A token whose signature held: what was signed, and under which state of the key set. Claims are judged at every use. */
@@ -18,10 +19,10 @@ export interface VerifiedTokens {
 const weight = (bytes: number): number => 8 * bytes + 2048
 
 export function createVerifiedTokens(maxEntries = 10_000, maxBytes = 25_165_824): VerifiedTokens {
-  const cache = new LRUCache<string, VerifiedToken>({ max: maxEntries, maxSize: maxBytes })
+  const cache = once(() => new LRUCache<string, VerifiedToken>({ max: maxEntries, maxSize: maxBytes }))
   return {
-    get: (digest) => cache.get(digest),
-    set: (digest, token, bytes) => cache.set(digest, token, { size: weight(bytes) }),
-    clear: () => cache.clear(),
+    get: (digest) => cache().get(digest),
+    set: (digest, token, bytes) => cache().set(digest, token, { size: weight(bytes) }),
+    clear: () => cache().clear(),
   }
 }

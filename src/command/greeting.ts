@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Address, Addresses, State } from '../gatehouse.ts'
 import { checkPath, showRoute } from '../model/route.ts'
+import type { Manifest } from '../policy/manifest.ts'
 import type { Rule } from '../policy/snapshot.ts'
 
 /** What `serve` prints once it is ready: where it listens, what it protects, and three lines to paste. */
@@ -55,6 +56,12 @@ const hinted = z.object({
   metadata: z.object({ annotations: z.object({ 'gatehouse.dev/try': z.string().max(4096) }) }),
 })
 
+function hintOf({ kind, object }: Manifest): string | undefined {
+  if (kind !== 'AuthPolicy') return undefined
+  const read = hinted.safeParse(object)
+  return read.success ? read.data.metadata.annotations['gatehouse.dev/try'] : undefined
+}
+
 /** Curl lines that can be pasted as they are: two from the policies' own `gatehouse.dev/try` annotations, then plain ones, three in all. */
 function tryOut({ http, tls }: Addresses, { manifests, snapshot }: State): readonly string[] {
   const asked = snapshot.rules.filter(canBeAsked)
@@ -64,14 +71,16 @@ function tryOut({ http, tls }: Addresses, { manifests, snapshot }: State): reado
     const options = [...secured(tls), hint, ...hostOf(rule)].filter((option) => option !== '')
     return `  ${['curl -i', ...options].join(' ')} ${base}${checkPath(rule.key)}/`
   }
-  const annotated = manifests.flatMap((manifest) => {
-    const hint = manifest.kind === 'AuthPolicy' ? hinted.safeParse(manifest.object) : undefined
+  const annotated: string[] = []
+  for (const manifest of manifests) {
+    if (annotated.length === 2) break
+    const hint = hintOf(manifest)
+    if (hint === undefined) continue
     const rule = asked.find(({ policy }) => policy?.name === `${manifest.namespace}/${manifest.name}`)
-    if (hint?.success !== true || rule === undefined) return []
-    return [line(rule, hint.data.metadata.annotations['gatehouse.dev/try'])]
-  })
-  const plain = asked.map((rule) => line(rule, ''))
-  return [tryHeading(tls), ...[...annotated.slice(0, 2), ...plain].slice(0, 3)]
+    if (rule !== undefined) annotated.push(line(rule, hint))
+  }
+  const plain = asked.slice(0, 3).map((rule) => line(rule, ''))
+  return [tryHeading(tls), ...[...annotated, ...plain].slice(0, 3)]
 }
 
 /** Only what a check by path is ever answered for: the key's own cross-checks would refuse the others. */

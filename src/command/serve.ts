@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import { startGatehouse } from '../gatehouse.ts'
 import type { Running, State } from '../gatehouse.ts'
-import { createDecisionLog } from '../log.ts'
+import type { DecisionLog, DecisionLogOptions } from '../log.ts'
 import { createMetrics } from '../metrics.ts'
 import type { Problem } from '../model/result.ts'
 import { createServices, systemClock } from '../services.ts'
@@ -53,7 +53,7 @@ export async function serve(
       identity: replicaName(),
       warn: say,
     })
-  const log = createDecisionLog({
+  const log = await decisionLog({
     which: settings.decisionLog,
     digest: services.digest,
     telemetry,
@@ -113,6 +113,12 @@ export async function serve(
     calm()
   }
 }
+
+/** Its library is loaded where there is something to write. */
+const decisionLog = async (options: DecisionLogOptions): Promise<DecisionLog> =>
+  options.which === 'off'
+    ? { record: () => undefined, close: () => Promise.resolve() }
+    : (await import('../log.ts')).createDecisionLog(options)
 
 /** In a Pod the same after each restart of its container; elsewhere two of one machine must not take each other for themselves. */
 const replicaName = (): string => `${hostname()}-${process.pid}`

@@ -10,6 +10,12 @@ export function memo<K extends object, V>(make: (key: K) => V): (key: K) => V {
   }
 }
 
+/** Makes a thing when it is first asked for, and once. */
+export function once<T extends object>(make: () => T): () => T {
+  let made: T | undefined
+  return () => (made ??= make())
+}
+
 /** True where two lists hold the same things in the same order. */
 export const same = (one: readonly unknown[], other: readonly unknown[]): boolean =>
   one.length === other.length && one.every((item, index) => item === other[index])
