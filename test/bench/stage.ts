@@ -12,6 +12,8 @@ export interface Stage {
   readonly tokens: (count: number) => Credentials
   /** So many tokens that no cache is meant to hold them all: a hundred thousand, in a quick run fewer. */
   readonly manyTokens: () => Credentials
+  /** Tokens with RSA signatures, each to be presented once: as many as a slice can take. */
+  readonly rsaTokens: () => Credentials
   readonly passwords: () => Credentials
   readonly wrongPasswords: () => Credentials
   readonly keys: () => Credentials
@@ -26,6 +28,8 @@ export interface Stage {
 }
 
 const users = 8
+/** Signing takes a third of a millisecond each. */
+const mostRsa = 40_000
 const keys = 100
 
 /** Makes an empty stage; close it in the end. */
@@ -47,6 +51,7 @@ export async function createStage(many = 100_000): Promise<Stage> {
   return {
     tokens,
     manyTokens: () => tokens(many),
+    rsaTokens: () => some('tokens-rsa', Math.min(many, mostRsa), issuer.rsaToken),
     passwords: () => some('passwords', users, (index) => basicCredential(index)),
     wrongPasswords: () => some('wrong-passwords', 5000, (index) => basicCredential(index, 'wrong')),
     keys: () => some('keys', keys, apiKey),

@@ -42,7 +42,12 @@ function method(name: string, rule: string, ask: (stage: Stage) => Asked, some: 
 }
 
 const tokens = (count: number) => (stage: Stage) => bearer(stage.tokens(count))
-const fresh = (stage: Stage): Asked => ({ ...bearer(stage.manyTokens()), once: true })
+const fresh =
+  (tokens: 'manyTokens' | 'rsaTokens') =>
+  (stage: Stage): Asked => ({
+    ...bearer(stage[tokens]()),
+    once: true,
+  })
 
 /** HTTP calls, each with one of a thousand tokens. */
 function http(name: string, request: (client: ClientRequest) => string): Make {
@@ -113,7 +118,8 @@ export const subjects: ReadonlyMap<string, Make> = new Map([
   ['grpc deny', method('grpc deny', 'jwt', (stage) => asked(stage.nobody(), '', '', { status: 403 }))],
   ['grpc introspection', method('grpc introspection', 'opaque', opaque, { introductions: 1000 })],
   ['grpc jwt, proto-loader', referenceCodec],
-  ['grpc jwt cold', method('grpc jwt cold', 'jwt', fresh)],
+  ['grpc jwt cold', method('grpc jwt cold', 'jwt', fresh('rsaTokens'))],
+  ['grpc jwt cold, ES256', method('grpc jwt cold, ES256', 'jwt', fresh('manyTokens'))],
   ['grpc jwt, 100000 tokens', method('grpc jwt, 100000 tokens', 'jwt', tokens(100_000), { leastWarmUp: 100_000 })],
   ['http keyed', http('http keyed', (client) => httpRequest(client, keyedTarget(client)))],
   ['http nginx', http('http nginx', nginxCall)],

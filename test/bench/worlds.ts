@@ -64,7 +64,7 @@ const tokens = {
   jwt: {
     issuer,
     audiences: [audience],
-    algorithms: ['ES256'],
+    algorithms: ['ES256', 'RS256'],
     jwks: { ref: { kind: 'ConfigMap', name: 'corp-keys', key: 'jwks.json' } },
   },
 }
