@@ -1,3 +1,5 @@
+import { boundedMemo } from './bounded-memo.ts'
+
 /**
  * Header fields of a request: lower-case names, each with its values in order of arrival. Repeats are kept apart where
  * the wire told them apart (Envoy's header map joins them with `,`). Any `Map` of these is one.
@@ -66,5 +68,10 @@ export function spellings(name: string): readonly string[] {
 /** The form under which all spellings of a name are one. */
 export const canonicalName = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, '-')
 
-/** All spellings of all names: what a rule takes off a request. */
-export const ownedSpellings = (names: Iterable<string>): ReadonlySet<string> => new Set([...names].flatMap(spellings))
+/** All spellings of all names: what a rule takes off a request. Rules that own the same names share one set. */
+export const ownedSpellings = (names: readonly string[]): ReadonlySet<string> => spellingsOf(names.join('\n'))
+
+const spellingsOf = boundedMemo(
+  1000,
+  (names: string): ReadonlySet<string> => new Set(names === '' ? [] : names.split('\n').flatMap(spellings)),
+)

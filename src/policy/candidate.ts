@@ -1,10 +1,12 @@
 import { z } from 'zod'
+import { ok } from '../model/result.ts'
 import type { Result } from '../model/result.ts'
 import { authPolicy } from './document.ts'
 import type { AuthPolicySpec } from './document.ts'
 import { timestamp } from './gateway-api.ts'
 import type { Manifest } from './manifest.ts'
 import { parse } from './parse.ts'
+import { sharedSpec } from './shared-spec.ts'
 
 /** A target as far as it can be read, even in a policy that is otherwise broken. */
 export interface TargetRef {
@@ -40,10 +42,10 @@ const lenient = z.looseObject({
   }),
 })
 
-const dated = z.looseObject({ metadata: z.looseObject({ creationTimestamp: z.string() }) })
-
 /** Reads an AuthPolicy manifest: the validated spec, or its complaints. */
 export function parseAuthPolicy(manifest: Manifest): Result<AuthPolicySpec> {
+  const spec = sharedSpec(manifest.object)
+  if (spec !== undefined) return ok(spec)
   const read = parse(authPolicy, manifest.object)
   return read.ok ? { ok: true, value: read.value.spec } : read
 }
@@ -53,14 +55,23 @@ function legible(object: unknown) {
   return read.success ? read.data.spec : undefined
 }
 
+/** Files have no such time, and for what is absent a schema would write out a complaint a thousand times. */
+function createdOf(object: unknown): number | undefined {
+  const metadata = isFields(object) ? object['metadata'] : undefined
+  const text = isFields(metadata) ? metadata['creationTimestamp'] : undefined
+  return typeof text === 'string' ? timestamp(text) : undefined
+}
+
+const isFields = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null
+
 /** What the policy claims; `spec` is undefined where it cannot be used, `valid` says whether the manifest's own document can. */
 export function candidate(manifest: Manifest, spec: AuthPolicySpec | undefined, valid: boolean): PolicyCandidate {
   const known = spec ?? legible(manifest.object)
-  const age = dated.safeParse(manifest.object)
   return {
     id: `${manifest.namespace}/${manifest.name}`,
     manifest,
-    created: age.success ? timestamp(age.data.metadata.creationTimestamp) : undefined,
+    created: createdOf(manifest.object),
     strategy: known?.strategy ?? 'Defaults',
     targets: known?.targetRefs.map(({ kind, name, sectionName }) => ({ kind, name, sectionName })) ?? [],
     claimsNamespace: known === undefined,

@@ -58,12 +58,15 @@ const schema = CORE_SCHEMA.withTags(mapTag, seqTag)
 export function readPlainYaml(text: string): PlainDocuments | undefined {
   try {
     const events = parseEvents(text, { maxDepth })
-    if (!events.every(isPlain)) return undefined
+    if (marks.test(text) && !events.every(isPlain)) return undefined
     return { objects: constructFromEvents(events, { source: text, schema }), line: lineFinder(text) }
   } catch {
     return undefined
   }
 }
+
+/** Without any of these there is no directive, anchor, alias or tag. */
+const marks = /[%&*!]/
 
 /** Directives, anchors, aliases and tags are the other reader's to judge. */
 function isPlain(event: Event): boolean {
