@@ -52,8 +52,7 @@ export async function hashKeyCommand({ generate, expires }: HashKeyOptions, term
 
 async function readSecret(name: string, terminal: Terminal): Promise<string> {
   if (terminal.input.isTTY !== true) return oneLine(name, await everything(terminal.input))
-  const first = await typed(`${name}: `, terminal)
-  const second = await typed(`${name} again: `, terminal)
+  const [first = '', second] = await typed([`${name}: `, `${name} again: `], terminal)
   if (first !== second) throw new UsageError('the two do not match')
   return oneLine(name, first)
 }
@@ -77,7 +76,7 @@ function decoded(bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch {
-    throw new UsageError('standard input is not UTF-8 text')
+    throw new UsageError('what was given is not UTF-8 text')
   }
 }
 
@@ -89,28 +88,50 @@ function oneLine(name: string, text: string): string {
   return line
 }
 
-/** Reads a line from a terminal without showing it. */
-function typed(prompt: string, { input, messages }: Terminal): Promise<string> {
-  messages.write(prompt)
+/** Reads a line for each prompt from a terminal without showing it; several may come in one piece, pasted. */
+function typed(prompts: readonly string[], { input, messages }: Terminal): Promise<readonly string[]> {
   input.setRawMode?.(true)
-  input.setEncoding('utf8')
+  messages.write(prompts[0] ?? '')
   return new Promise((done, fail) => {
-    let line = ''
+    const lines: string[] = []
+    let line: readonly number[] = []
     const end = (settle: () => void): void => {
       input.off('data', take)
       input.setRawMode?.(false)
       input.pause()
-      messages.write('\n')
       settle()
     }
-    const take = (text: string): void => {
-      for (const character of text) {
-        if (character === '\r' || character === '\n') return end(() => done(line))
-        if (character === '\u0003' || character === '\u0004') return end(() => fail(new UsageError('stopped')))
-        line = character === '\u007f' || character === '\b' ? line.slice(0, -1) : line + character
+    const enter = (): void => {
+      messages.write(`\n${prompts[lines.length + 1] ?? ''}`)
+      lines.push(decoded(Uint8Array.from(line)))
+      line = []
+    }
+    const take = (bytes: Uint8Array): void => {
+      try {
+        for (const byte of bytes) {
+          if (byte === keys.return || byte === keys.newline) enter()
+          else if (byte === keys.interrupt || byte === keys.end) throw new UsageError('stopped')
+          else line = byte === keys.delete || byte === keys.backspace ? shortened(line) : [...line, byte]
+          if (lines.length === prompts.length) return end(() => done(lines))
+        }
+      } catch (cause) {
+        messages.write('\n')
+        end(() => fail(cause as Error))
       }
     }
     input.on('data', take)
     input.resume()
   })
 }
+
+const keys = { interrupt: 3, end: 4, backspace: 8, newline: 10, return: 13, delete: 127 }
+
+/** Without the last character, which may be several bytes of UTF-8. */
+const shortened = (line: readonly number[]): readonly number[] =>
+  line.slice(
+    0,
+    Math.max(
+      line.findLastIndex((byte) => (byte & 0xc0) !== 0x80),
+      0,
+    ),
+  )

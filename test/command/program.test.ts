@@ -1,8 +1,10 @@
+import { spawn } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { verify } from '@node-rs/argon2'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { run } from '../support/command.ts'
 
@@ -15,6 +17,27 @@ beforeAll(async () => {
   )
 })
 afterAll(() => rm(directory, { recursive: true, force: true }))
+
+const atTerminal = `
+import os, pty, sys
+typing = sys.stdin.buffer.read()
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+shown = b''
+try:
+    while True:
+        piece = os.read(terminal, 4096)
+        if not piece: break
+        shown += piece
+        if typing and b': ' in shown:
+            os.write(terminal, typing)
+            typing = b''
+except OSError:
+    pass
+sys.stdout.buffer.write(shown)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+`
 
 const off = [
   '--grpc-listen',
@@ -191,7 +214,7 @@ describe('hash', () => {
       'what is not UTF-8',
       ['hash', 'password'],
       Buffer.from('fffe', 'hex'),
-      /^gatehouse: standard input is not UTF-8 text\n$/,
+      /^gatehouse: what was given is not UTF-8 text\n$/,
     ],
     ['half a character', ['hash', 'key'], Buffer.from('12345678\u20ac').subarray(0, -1), /is not UTF-8/],
     ['a colon in the user', ['hash', 'password', '--user', 'a:b'], 'x', /no colon/],
@@ -201,6 +224,38 @@ describe('hash', () => {
   ] as const)('refuses %s', async (_, args, input, message) => {
     const { code, messages } = await run(args, { input })
     expect(messages).toMatch(message)
+    expect(code).toBe(2)
+  })
+})
+
+describe('hash at a terminal', () => {
+  /** A real one, by Python's `pty`: the script types what it is given once it is asked, and tells all that was shown. */
+  const terminal = (typing: string, ...args: readonly string[]): Promise<{ shown: string; code: number }> =>
+    new Promise((done, fail) => {
+      const child = spawn('python3', ['-c', atTerminal, process.execPath, 'src/main.ts', 'hash', ...args])
+      let shown = ''
+      child.stdout.on('data', (chunk: Buffer) => (shown += chunk.toString('latin1')))
+      child.on('error', fail).on('close', (code) => done({ shown, code: code ?? -1 }))
+      child.stdin.end(Buffer.from(typing, 'utf8'))
+    })
+
+  it('asks twice, shows nothing of it, and makes a line that the password fits', async () => {
+    const { shown, code } = await terminal('analytical engine\ranalytical engine\r', 'password', '--user', 'ada')
+    expect(shown).toMatch(/^Password: \r\nPassword again: \r\nada:\$argon2id\$\S+\r\n$/)
+    expect(code).toBe(0)
+    expect(await verify(/\$argon2id\S+/.exec(shown)?.[0] ?? '', 'analytical engine')).toBe(true)
+  })
+  it('takes characters back, whole ones', async () => {
+    const { shown } = await terminal('caf\u00e9\u007fe\u20ac\b\rcafe\r', 'password')
+    expect(await verify(/\$argon2id\S+/.exec(shown)?.[0] ?? '', 'cafe')).toBe(true)
+  })
+  it.each([
+    ['two different ones', 'one two three\rthree two one\r', /gatehouse: the two do not match\r\n$/],
+    ['nothing', '\r\r', /gatehouse: no password was given\r\n$/],
+    ['Ctrl-C', 'half\u0003', /Password: \r\ngatehouse: stopped\r\n$/],
+  ])('refuses %s', async (_, typing, message) => {
+    const { shown, code } = await terminal(typing, 'password')
+    expect(shown).toMatch(message)
     expect(code).toBe(2)
   })
 })
