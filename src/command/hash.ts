@@ -116,7 +116,7 @@ function typed(prompts: readonly string[], { input, messages }: Terminal): Promi
         }
       } catch (cause) {
         messages.write('\n')
-        end(() => fail(cause as Error))
+        end(() => fail(cause))
       }
     }
     input.on('data', take)
