@@ -79,7 +79,8 @@ export function createCompiler(services: Services, us?: OurService): Compiler {
     const gateways = lastGood('Gateway', gatewaysOf)
     const routes = lastGood('HTTPRoute', httpRoutes)
     const sets = lastGood('ListenerSet', listenerSets)
-    for (const route of routes.usable) report(route.manifest, [...misspeltKeys(route), ...regexFindings(route)])
+    for (const manifest of manifests.all) report(manifest, misspeltKeys(manifest))
+    for (const route of routes.usable) report(route.manifest, regexFindings(route))
     const topology = topologyOf(routes.usable, gateways.usable, policies, sets.usable)
     const lost = {
       unknown: manifests.unknown,

@@ -242,8 +242,8 @@ spec:
   })
 })
 
-describe('keys of a route', () => {
-  it('that are nearly one are told, others may be of a newer Gateway API', () => {
+describe('keys', () => {
+  it('that are nearly one are told of a route, others may be of a newer Gateway API', () => {
     const made = compile(`
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
@@ -265,4 +265,38 @@ spec:
       ['error', 'spec.rules[0].filters[0].externalAuth.http.pathh', 'did you mean "path"?'],
     ])
   })
+
+  it.each([
+    ['Gateway', 'spec: { listeners: [{ name: a, port: 80, protocol: HTTP, hostnam: a.example }] }', 'hostname'],
+    [
+      'Gateway',
+      'spec: { listeners: [{ name: a, port: 80, protocol: HTTP, allowedRoutes: { namespace: { from: All } } }] }',
+      'namespaces',
+    ],
+    ['Gateway', 'spec: { listener: [] }', 'listeners'],
+    ['ListenerSet', 'spec: { parentRef: { name: a, namspace: b }, listeners: [] }', 'namespace'],
+    ['Secret', 'stringdata: { a: b }', 'stringData'],
+    ['ConfigMap', 'datas: { a: b }', 'data'],
+    ['HTTPRoute', 'specs: {}\nspec: {}', 'spec'],
+    ['HTTPRoute', 'spec: { parentRefs: [{ name: a, sectioName: b }] }', 'sectionName'],
+  ])('that are nearly one are told of a %s: %s', (kind, text, meant) => {
+    const group = kind === 'Secret' || kind === 'ConfigMap' ? 'v1' : 'gateway.networking.k8s.io/v1'
+    const made = compile(`apiVersion: ${group}\nkind: ${kind}\nmetadata: { name: a, namespace: b }\n${text}\n`)
+    const told = made.problems.filter(({ code }) => code === 'unknown-key')
+    expect(told.map(({ severity, mend }) => [severity, mend])).toEqual([['error', `did you mean "${meant}"?`]])
+  })
+
+  it.each(['AuthPolicy', 'HTTPRoute', 'Gateway', 'ListenerSet', 'Secret', 'ConfigMap'])(
+    'a namespace that is misspelt is told of a %s, and what else is in its metadata is not',
+    (kind) => {
+      const group =
+        kind === 'AuthPolicy' ? 'gatehouse.dev/v1alpha1' : /^[SC]/.test(kind) ? 'v1' : 'gateway.networking.k8s.io/v1'
+      const metadata = '{ name: a, namspace: b, labels: { names: c }, annotations: { nam: d }, team: e }'
+      const made = compile(`apiVersion: ${group}\nkind: ${kind}\nmetadata: ${metadata}\nspec: {}\n`)
+      const told = made.problems.filter(({ code, path }) => code === 'unknown-key' && path[0] === 'metadata')
+      expect(told.map(({ path, mend }) => [showPath(path), mend])).toEqual([
+        ['metadata.namspace', 'did you mean "namespace"?'],
+      ])
+    },
+  )
 })
