@@ -85,7 +85,7 @@ function placed(path: Path, kept: Readonly<Record<string, Kept>>): Path | undefi
   const list = kept[String(path[at])]
   if (list === undefined) return path
   const index = path[at + 1]
-  // What is said of a whole list is true of the whole list only.
-  if (typeof index !== 'number') return list.whole ? path : undefined
+  // What is said of a whole list is true of the whole list only, and what is missing may be under a misspelt key.
+  if (typeof index !== 'number') return list.whole && list.items.length > 0 ? path : undefined
   return [...path.slice(0, at + 1), list.items[index]?.at ?? index, ...path.slice(at + 2)]
 }

@@ -7,11 +7,9 @@ import { suggestion } from './parse.ts'
 /** Keys by where they stand; `[]` is any item of a list. */
 type Known = Readonly<Record<string, readonly string[]>>
 
-const metadata = [
-  ...['name', 'generateName', 'namespace', 'labels', 'annotations', 'ownerReferences', 'finalizers', 'managedFields'],
-  ...['creationTimestamp', 'deletionTimestamp', 'deletionGracePeriodSeconds', 'generation', 'resourceVersion', 'uid'],
-  'selfLink',
-]
+const metadata =
+  `name generateName namespace labels annotations ownerReferences finalizers managedFields creationTimestamp
+deletionTimestamp deletionGracePeriodSeconds generation resourceVersion uid selfLink`.split(/\s/)
 const object = ['apiVersion', 'kind', 'metadata']
 
 const listeners: Known = {
