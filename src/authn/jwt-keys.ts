@@ -34,7 +34,10 @@ export function keySourceOf(block: JwtBlock, context: MethodContext): Result<Com
 }
 
 /** Many policies share a set: its bytes are one object for as long as they do not change. */
-const localKeySet = memo((bytes: Uint8Array) => readKeySet(bytes, 'local'))
+const localKeySet = memo((bytes: Uint8Array) => {
+  const set = readKeySet(bytes, 'local')
+  return set && { ...set, id: createHash('sha256').update(bytes).digest('base64url') }
+})
 
 function localSource(block: JwtBlock, ref: DataRef, context: MethodContext): Result<Compiled<KeySource>> {
   const read = context.read(ref, 'jwks.json')
@@ -51,8 +54,7 @@ function localSource(block: JwtBlock, ref: DataRef, context: MethodContext): Res
     const say = 'the set has no key that is fit for the algorithms of the policy'
     return failed([...findings, fault('bad-key', path, say)])
   }
-  const id = createHash('sha256').update(read.value).digest('base64url')
-  return ok({ value: localKeySource(usable, id), findings })
+  return ok({ value: localKeySource(usable, set.id), findings })
 }
 
 const refusedFinding = ({ kind, index, say }: KeySet['refused'][number], path: Finding['path']): Finding =>

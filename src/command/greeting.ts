@@ -1,4 +1,3 @@
-import { z } from 'zod'
 import type { Address, Addresses, State } from '../gatehouse.ts'
 import { checkPath, showRoute } from '../model/route.ts'
 import type { Manifest } from '../policy/manifest.ts'
@@ -52,35 +51,44 @@ function summary({ policy, refusal }: Rule): string {
   return `${[...methods, ...guest].join(', ')}${policy.mode === 'Shadow' ? ' [Shadow: refuses nobody]' : ''}`
 }
 
-const hinted = z.object({
-  metadata: z.object({ annotations: z.object({ 'gatehouse.dev/try': z.string().max(4096) }) }),
-})
+/** The first so many that are any: thousands are not looked at for three lines. */
+function first<T, U>(most: number, all: readonly T[], take: (one: T) => U | undefined): readonly U[] {
+  const found: U[] = []
+  for (const one of all) {
+    const taken = found.length < most ? take(one) : undefined
+    if (taken !== undefined) found.push(taken)
+  }
+  return found
+}
 
 function hintOf({ kind, object }: Manifest): string | undefined {
-  if (kind !== 'AuthPolicy') return undefined
-  const read = hinted.safeParse(object)
-  return read.success ? read.data.metadata.annotations['gatehouse.dev/try'] : undefined
+  const metadata = kind === 'AuthPolicy' ? memberOf(object, 'metadata') : undefined
+  const hint = memberOf(memberOf(metadata, 'annotations'), 'gatehouse.dev/try')
+  return typeof hint === 'string' && hint.length <= 4096 ? hint : undefined
 }
+
+const memberOf = (value: unknown, name: string): unknown =>
+  typeof value === 'object' && value !== null && Object.hasOwn(value, name)
+    ? (value as Readonly<Record<string, unknown>>)[name]
+    : undefined
 
 /** Curl lines that can be pasted as they are: two from the policies' own `gatehouse.dev/try` annotations, then plain ones, three in all. */
 function tryOut({ http, tls }: Addresses, { manifests, snapshot }: State): readonly string[] {
-  const asked = snapshot.rules.filter(canBeAsked)
-  if (http === undefined || asked.length === 0) return []
+  const plain = first(3, snapshot.rules, (rule) => (canBeAsked(rule) ? rule : undefined))
+  if (http === undefined || plain.length === 0) return []
   const base = `${tls === undefined ? 'http' : 'https'}://${reach(http)}`
   const line = (rule: Rule, hint: string): string => {
     const options = [...secured(tls), hint, ...hostOf(rule)].filter((option) => option !== '')
     return `  ${['curl -i', ...options].join(' ')} ${base}${checkPath(rule.key)}/`
   }
-  const annotated: string[] = []
-  for (const manifest of manifests) {
-    if (annotated.length === 2) break
+  const annotated = first(2, manifests, (manifest) => {
     const hint = hintOf(manifest)
-    if (hint === undefined) continue
-    const rule = asked.find(({ policy }) => policy?.name === `${manifest.namespace}/${manifest.name}`)
-    if (rule !== undefined) annotated.push(line(rule, hint))
-  }
-  const plain = asked.slice(0, 3).map((rule) => line(rule, ''))
-  return [tryHeading(tls), ...[...annotated, ...plain].slice(0, 3)]
+    if (hint === undefined) return undefined
+    const id = `${manifest.namespace}/${manifest.name}`
+    const rule = snapshot.rules.find((one) => one.policy?.name === id && canBeAsked(one))
+    return rule && line(rule, hint)
+  })
+  return [tryHeading(tls), ...[...annotated, ...plain.map((rule) => line(rule, ''))].slice(0, 3)]
 }
 
 /** Only what a check by path is ever answered for: the key's own cross-checks would refuse the others. */

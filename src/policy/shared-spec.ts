@@ -8,8 +8,12 @@ import type { AuthPolicySpec } from './document.ts'
  * say it to the letter, and then is one object, so that what is made of it can be shared too.
  */
 
-const fields = Object.entries(authPolicySpec.shape)
-const head = authPolicy.omit({ spec: true }).extend({ spec: z.record(z.string(), z.unknown()) })
+const fields = Object.entries(authPolicySpec.shape).map(([name, schema]) => ({
+  name,
+  schema,
+  absent: validated(schema, undefined),
+}))
+const head = authPolicy.omit({ spec: true }).extend({ spec: z.looseObject({}) })
 
 /** Each policy has its own. */
 const unshared: ReadonlySet<string> = new Set(['targetRefs'])
@@ -24,8 +28,8 @@ export function sharedSpec(object: unknown): AuthPolicySpec | undefined {
   if (!read.success) return undefined
   const given = read.data.spec
   const spec: Record<string, unknown> = {}
-  for (const [name, schema] of fields) {
-    const value = fieldOf(name, schema, given[name])
+  for (const { name, schema, absent } of fields) {
+    const value = given[name] === undefined ? absent : fieldOf(name, schema, given[name])
     if (!value.ok) return undefined
     if (value.value !== undefined) spec[name] = value.value
   }
