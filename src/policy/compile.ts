@@ -29,6 +29,7 @@ import { createRuleBook } from './rule-book.ts'
 import type { Site } from './rule-book.ts'
 import type { Rule, Snapshot } from './snapshot.ts'
 import { targetFault } from './target-fault.ts'
+import type { Targets } from './target-fault.ts'
 import { topologyOf } from './topology.ts'
 
 export { address } from './manifest.ts'
@@ -92,7 +93,8 @@ export function createCompiler(services: Services, us?: OurService): Compiler {
     const compiled = store.compile(policies, data)
     for (const { candidate: one, result, advice } of compiled)
       report(one.manifest, result.ok ? advice : result.findings)
-    for (const one of policies) report(one.manifest, targetFaults(one, topology))
+    const targets = { topology, unreadable: routes.lost }
+    for (const one of policies) report(one.manifest, targetFaults(one, targets))
     const byCandidate = new Map(compiled.map((one) => [one.candidate, one.result.ok ? one.result.value : undefined]))
     const sites = contests(doubts.settle(book.judge(topology, policies, (one) => byCandidate.get(one))))
     for (const { findings } of sites) for (const { manifest, finding } of findings) report(manifest, [finding])
@@ -105,13 +107,13 @@ export function createCompiler(services: Services, us?: OurService): Compiler {
       }),
       problems: problems.toSorted(byPlace),
       reports: () =>
-        reportsOf({ compiled, sites, faultsOf: (one) => targetFaults(one, topology), invalid: candidates.findings }),
+        reportsOf({ compiled, sites, faultsOf: (one) => targetFaults(one, targets), invalid: candidates.findings }),
     }
   }
 }
 
-const targetFaults = (one: PolicyCandidate, topology: ReturnType<typeof topologyOf>): readonly Finding[] =>
-  one.targets.flatMap((target, index) => targetFault(one, target, index, topology) ?? [])
+const targetFaults = (one: PolicyCandidate, targets: Targets): readonly Finding[] =>
+  one.targets.flatMap((target, index) => targetFault(one, target, index, targets) ?? [])
 
 /** Reads AuthPolicies; one that an edit broke stays in force as it last was, and its findings say so. */
 interface Candidates {

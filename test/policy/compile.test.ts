@@ -58,6 +58,15 @@ spec:
 `
 
 describe('targets', () => {
+  it('of a route that cannot be used are told in the same breath', () => {
+    const broken = cart.replace('/pay }', '/pay, type: Sometimes }')
+    const both = guest('p', target('cart', 'pya')) + guest('q', target('cart', 'pay'))
+    expect(errors(compile(broken + both))).toEqual([
+      'bad-value spec.rules[0].matches[0].path.type',
+      'unknown-target spec.targetRefs[0].sectionName',
+    ])
+  })
+
   it('a rule by its name', () => {
     expect(rules(compile(cart + guest('p', target('cart', 'pay'))))).toEqual({
       'cart/pay': 'shop/p',
