@@ -5,6 +5,7 @@ import type { DecisionRecord, Engine } from './engine/engine.ts'
 import type { Metrics } from './metrics.ts'
 import type { Problem } from './model/result.ts'
 import { createCompiler } from './policy/compile.ts'
+import type { Compilation } from './policy/compile.ts'
 import type { OurService } from './policy/gateway-api.ts'
 import type { Manifest } from './policy/manifest.ts'
 import type { PolicyReport } from './policy/report.ts'
@@ -143,13 +144,13 @@ export async function startGatehouse({
     )
     const compile = createCompiler(services, us)
     const loaded = source.start(({ manifests, problems: unread }) => {
-      const { snapshot, problems: uncompiled, reports } = compile(manifests)
+      const { snapshot, protectedRules, problems: uncompiled, reports } = compile(manifests)
       const previous = current
       current = snapshot
       previous?.release()
       grpc?.setServing(ready())
       const problems = [...unread, ...uncompiled]
-      report(metrics, snapshot, problems)
+      report(metrics, { snapshot, protectedRules, problems })
       onState({ snapshot, manifests, problems, reports })
     })
     const stop: Running['stop'] = async ({ wait, grace }) => {
@@ -170,11 +171,14 @@ export async function startGatehouse({
   }
 }
 
-function report({ telemetry }: Metrics, snapshot: Snapshot, problems: readonly Problem[]): void {
+function report(
+  { telemetry }: Metrics,
+  { snapshot, protectedRules, problems }: Pick<Compilation, 'snapshot' | 'protectedRules' | 'problems'>,
+): void {
   telemetry.count('reload-ok')
   telemetry.level('config-generation', snapshot.generation)
   telemetry.level('config-problems', problems.filter(({ severity }) => severity === 'error').length)
-  telemetry.level('config-rules', snapshot.rules.filter(({ policy }) => policy !== undefined).length)
+  telemetry.level('config-rules', protectedRules)
 }
 
 /** The TLS files that the settings name; their content is read by the listeners, again whenever it changes. */

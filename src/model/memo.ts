@@ -16,6 +16,24 @@ export function once<T extends object>(make: () => T): () => T {
   return () => (made ??= make())
 }
 
+/** Remembers the last answer, and gives it again as long as every argument is the very same. */
+export function latest<A extends readonly unknown[], V>(make: (...given: A) => V): (...given: A) => V {
+  let last: { readonly given: A; readonly made: V } | undefined
+  return (...given) => {
+    if (last === undefined || !same(last.given, given)) last = { given, made: make(...given) }
+    return last.made
+  }
+}
+
+/** Gives the list that it gave last as long as the same things are in it: what was made from that list stays known. */
+export function steady<T>(): (list: readonly T[]) => readonly T[] {
+  let last: readonly T[] = []
+  return (list) => {
+    if (!same(last, list)) last = list
+    return last
+  }
+}
+
 /** True where two lists hold the same things in the same order. */
 export const same = (one: readonly unknown[], other: readonly unknown[]): boolean =>
   one.length === other.length && one.every((item, index) => item === other[index])

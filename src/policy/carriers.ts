@@ -9,7 +9,7 @@ import { hostMatches, intersectHostname, nearness } from './hostname.ts'
 import { entries, pathTest } from './match-entry.ts'
 import type { Entry, Fit, Matched } from './match-entry.ts'
 import { byPrecedence, unsettled } from './match-precedence.ts'
-import type { Site } from './rule-book.ts'
+import type { Site, SitesOf } from './rule-book.ts'
 import type { Rule } from './snapshot.ts'
 
 /*
@@ -40,24 +40,36 @@ const prepared = (site: Site, us: OurService | undefined): readonly Prepared[] =
  * namespace counts only where a gateway took it beside the rule, and takes no more than the requests that are its own for
  * certain; of a carrier of the same namespace, or directory, whatever may be its own is refused. Rules without carriers stay as they are.
  */
-export function createContests(us: OurService | undefined): (sites: readonly Site[]) => readonly Site[] {
+export function createContests(
+  us: OurService | undefined,
+): <T extends SitesOf>(namespaces: readonly T[]) => readonly T[] {
   const carriersOf = memo((site: Site) => carriers(site, us))
-  let known: ReadonlyMap<Site, Contested> = new Map()
-  return (sites) => {
-    const all = sites.flatMap(carriersOf)
-    if (all.length === 0) return sites
-    const byKey = Map.groupBy(all, ({ key }) => showRoute(key))
-    const next = new Map<Site, Contested>()
-    const made = sites.map((site) => {
+  const carriersIn = memo((sites: readonly Site[]) => sites.flatMap(carriersOf))
+  const known = new WeakMap<Site, Contested>()
+  const settled = new WeakMap<readonly Site[], { readonly of: readonly Carrier[]; readonly sites: readonly Site[] }>()
+  const settle = (sites: readonly Site[], of: readonly Carrier[]): readonly Site[] => {
+    const byKey = Map.groupBy(of, ({ key }) => showRoute(key))
+    return sites.map((site) => {
       const rivals = (byKey.get(site.rule.id) ?? []).filter((one) => meets(one, site) && counts(one, site, us))
       if (rivals.length === 0) return site
       const before = known.get(site)
       const kept = before !== undefined && same(before.rivals, rivals) ? before : contest(site, rivals, us)
-      next.set(site, kept)
+      known.set(site, kept)
       return kept.made
     })
-    known = next
-    return made
+  }
+  return (namespaces) => {
+    const all = namespaces.flatMap(({ sites }) => carriersIn(sites))
+    const byNamespace = Map.groupBy(all, ({ key }) => key.namespace)
+    return namespaces.map((one) => {
+      const { sites } = one
+      const of = byNamespace.get(one.namespace.name)
+      if (of === undefined) return one
+      const before = settled.get(sites)
+      const now = before !== undefined && same(before.of, of) ? before : { of, sites: settle(sites, of) }
+      settled.set(sites, now)
+      return { ...one, sites: now.sites }
+    })
   }
 }
 

@@ -1,42 +1,32 @@
 import type { Services } from '../authn/services.ts'
-import { fault } from '../model/result.ts'
-import type { Finding, Problem, Result } from '../model/result.ts'
+import { latest, memo, steady } from '../model/memo.ts'
+import type { Finding, Problem } from '../model/result.ts'
 import { showRoute } from '../model/route.ts'
 import type { RouteKey } from '../model/route.ts'
-import { candidate, parseAuthPolicy } from './candidate.ts'
+import { aroundOf, createHolders } from './around.ts'
 import type { PolicyCandidate } from './candidate.ts'
 import { createContests } from './carriers.ts'
-import { indexDataObjects, parseDataObject } from './data-objects.ts'
-import { distinct } from './distinct.ts'
-import type { AuthPolicySpec } from './document.ts'
-import { doubtsOf } from './doubt.ts'
-import { parseGateway, parseListenerSet } from './gateway.ts'
-import { parseHttpRoute } from './gateway-api.ts'
+import { createDoubts, lostOf } from './doubt.ts'
 import type { OurService } from './gateway-api.ts'
-import { createLastGood, stillInForce } from './last-good.ts'
-import type { Report } from './last-good.ts'
-import { address, showObject } from './manifest.ts'
+import { address } from './manifest.ts'
 import type { Manifest } from './manifest.ts'
 import { createMatcher } from './matching.ts'
-import { memo } from '../model/memo.ts'
-import { misspeltKeys } from './misspelt-keys.ts'
-import { createPolicyStore } from './policy-store.ts'
-import type { CompiledPolicy } from './policy-store.ts'
+import { createNamespace } from './namespace.ts'
+import type { Namespace } from './namespace.ts'
 import type { PolicyReport } from './report.ts'
-import { regexFindings } from './regex-findings.ts'
-import { reportsOf } from './reports-of.ts'
+import { createReports } from './reports-of.ts'
 import { createRuleBook } from './rule-book.ts'
-import type { Site } from './rule-book.ts'
+import type { RuleBook, Site, SitesOf } from './rule-book.ts'
 import type { Rule, Snapshot } from './snapshot.ts'
 import { targetFault } from './target-fault.ts'
-import type { Targets } from './target-fault.ts'
-import { topologyOf } from './topology.ts'
 
 export { address } from './manifest.ts'
 
 /** A snapshot with everything that is wrong, weak or worth knowing about what it was made from. */
 export interface Compilation {
   readonly snapshot: Snapshot
+  /** How many of its rules have a policy that can be used. */
+  readonly protectedRules: number
   readonly problems: readonly Problem[]
   /** What became of each AuthPolicy; made when it is asked for. */
   readonly reports: () => readonly PolicyReport[]
@@ -48,137 +38,134 @@ export type Compiler = (manifests: readonly Manifest[]) => Compilation
 /**
  * Makes a compiler. What methods keep running (key sets, caches) lives in `services` and survives every compilation. With `us`,
  * in a cluster, only rules whose filter asks our Service are ours.
+ *
+ * A world is compiled by its namespaces. What is made of one is the very same object as long as it would be made of the same, and
+ * whatever is made of that is known by it: one change costs what it touches, and a look at what it does not.
  */
 export function createCompiler(services: Services, us?: OurService): Compiler {
-  const httpRoutes = createLastGood(parseHttpRoute)
-  const gatewaysOf = createLastGood(parseGateway)
-  const listenerSets = createLastGood(parseListenerSet)
-  const dataObject = memo(parseDataObject)
-  const candidates = createCandidates()
-  const store = createPolicyStore(services)
-  const book = createRuleBook(us)
-  const contests = createContests(us)
+  let benches: ReadonlyMap<string, Bench> = new Map()
+  const holdersOf = createHolders()
+  const doubtsOf = createDoubts(us)
+  const contested = createContests(us)
   const matcher = createMatcher(us)
+  const allNamed = steady<string>()
+  const reportsOf = createReports()
   let generation = 0
-  return (given) => {
-    const problems: Problem[] = []
-    const report: Report = (manifest, findings) => {
-      for (const finding of findings) problems.push(address(manifest, finding))
-    }
-    const manifests = distinct(given, report)
-    const readAll = <T>(kind: string, read: (manifest: Manifest) => Result<T>): readonly T[] =>
-      manifests.of(kind).flatMap((manifest) => {
-        const result = read(manifest)
-        if (result.ok) return [result.value]
-        report(manifest, result.findings)
-        return []
-      })
-    const lastGood = <T>(kind: string, read: ReturnType<typeof createLastGood<T>>) =>
-      read(manifests.of(kind), manifests.doubled, report)
-    const policies = candidates(manifests.of('AuthPolicy'), manifests.doubled, report)
-    const data = indexDataObjects([...readAll('Secret', dataObject), ...readAll('ConfigMap', dataObject)])
-    const gateways = lastGood('Gateway', gatewaysOf)
-    const routes = lastGood('HTTPRoute', httpRoutes)
-    const sets = lastGood('ListenerSet', listenerSets)
-    for (const manifest of manifests.all) report(manifest, misspeltKeys(manifest))
-    for (const route of routes.usable) report(route.manifest, regexFindings(route))
-    const topology = topologyOf(routes.usable, gateways.usable, policies, sets.usable)
-    const lost = {
-      unknown: manifests.unknown,
-      routes: routes.lost,
-      parents: [...gateways.lost, ...sets.lost],
-      policies,
-    }
-    const doubts = doubtsOf(lost, topology, us)
-    const compiled = store.compile(policies, data)
-    for (const { candidate: one, result, advice } of compiled)
-      report(one.manifest, result.ok ? advice : result.findings)
-    const targets = { topology, unreadable: routes.lost }
-    for (const one of policies) report(one.manifest, targetFaults(one, targets))
-    const byCandidate = new Map(compiled.map((one) => [one.candidate, one.result.ok ? one.result.value : undefined]))
-    const sites = contests(doubts.settle(book.judge(topology, policies, (one) => byCandidate.get(one))))
-    for (const { findings } of sites) for (const { manifest, finding } of findings) report(manifest, [finding])
+  return (manifests) => {
+    const read = [...Map.groupBy(manifests, ({ namespace }) => namespace)].map(([name, own]) => {
+      const bench = benches.get(name) ?? createBench(name, services, us)
+      return { bench, namespace: bench.read(own) }
+    })
+    benches = new Map(read.map(({ bench, namespace }) => [namespace.name, bench]))
+    const namespaces = read.map(({ namespace }) => namespace)
+    const holders = holdersOf(namespaces)
+    const around = aroundOf(new Map(namespaces.map((one) => [one.name, one])), holders)
+    const doubts = doubtsOf(lostOf(namespaces), holders)
+    const judged = read.map((one) => ({ ...one, sites: doubts.settle(one.bench.judge(one.namespace, around)) }))
+    const named = allNamed(namespaces.flatMap((one) => one.gatewaysNamed))
+    const made = contested(judged).map((one) => ({ ...one, faultsOf: one.bench.faults(one.namespace, named) }))
     generation += 1
     return {
-      snapshot: snapshot(generation, sites, {
-        match: doubts.guard(matcher(sites)),
+      snapshot: snapshot(generation, made, {
+        match: doubts.guard(
+          matcher(made),
+          namespaces.map(({ routes }) => routes.usable),
+        ),
         rule: doubts.refusal,
-        release: held(compiled),
       }),
-      problems: problems.toSorted(byPlace),
-      reports: () =>
-        reportsOf({ compiled, sites, faultsOf: (one) => targetFaults(one, targets), invalid: candidates.findings }),
+      protectedRules: made.reduce((sum, { sites }) => sum + protectedIn(sites), 0),
+      problems: made
+        .flatMap(({ bench, namespace, sites, faultsOf }) => bench.problems(namespace, sites, faultsOf))
+        .toSorted(byPlace),
+      reports: () => reportsOf(made),
     }
   }
 }
 
-const targetFaults = (one: PolicyCandidate, targets: Targets): readonly Finding[] =>
-  one.targets.flatMap((target, index) => targetFault(one, target, index, targets) ?? [])
+type FaultsOf = (candidate: PolicyCandidate) => readonly Finding[]
 
-/** Reads AuthPolicies; one that an edit broke stays in force as it last was, and its findings say so. */
-interface Candidates {
-  (manifests: readonly Manifest[], doubled: ReadonlySet<string>, report: Report): readonly PolicyCandidate[]
-  /** What is wrong with the document of a candidate, whether an older one is in force or not. */
-  readonly findings: (one: PolicyCandidate) => readonly Finding[]
+/** What makes things of one namespace, and remembers what it made last. */
+interface Bench {
+  readonly read: (manifests: readonly Manifest[]) => Namespace
+  readonly judge: RuleBook
+  /** The targets of its policies that do not exist. */
+  readonly faults: (namespace: Namespace, gatewaysNamed: readonly string[]) => FaultsOf
+  readonly problems: (namespace: Namespace, sites: readonly Site[], faultsOf: FaultsOf) => readonly Problem[]
 }
 
-function createCandidates(): Candidates {
-  const parsed = memo(parseAuthPolicy)
-  let lastGood: ReadonlyMap<string, AuthPolicySpec> = new Map()
-  let known = new Map<Manifest, PolicyCandidate>()
-  let several: ReadonlySet<string> = new Set()
-  const all = (manifests: readonly Manifest[], doubled: ReadonlySet<string>, report: Report) => {
-    const next = new Map<Manifest, PolicyCandidate>()
-    several = doubled
-    for (const manifest of manifests) {
-      const read = parsed(manifest)
-      const spec = doubled.has(showObject(manifest)) ? undefined : specOf(read, lastGood.get(showObject(manifest)))
-      if (!read.ok && !manifest.broken)
-        report(manifest, spec === undefined ? read.findings : read.findings.map(stillInForce))
-      const before = known.get(manifest)
-      next.set(manifest, before?.spec === spec && before !== undefined ? before : candidate(manifest, spec, read.ok))
-    }
-    known = next
-    const usable = [...next.values()].flatMap(({ manifest, spec }) =>
-      spec === undefined ? [] : [[showObject(manifest), spec] as const],
+const createBench = (name: string, services: Services, us: OurService | undefined): Bench => ({
+  read: createNamespace(name, services),
+  judge: createRuleBook(us),
+  faults: latest((namespace, gatewaysNamed) => targetFaults(namespace, gatewaysNamed)),
+  problems: latest(({ findings, candidates }, sites, faultsOf) => {
+    const missing = candidates.all.flatMap((one) =>
+      faultsOf(one).map((finding) => ({ manifest: one.manifest, finding })),
     )
-    lastGood = new Map(usable)
-    return [...next.values()]
+    return [...findings, ...missing, ...sites.flatMap((site) => site.findings)].map(({ manifest, finding }) =>
+      address(manifest, finding),
+    )
+  }),
+})
+
+function targetFaults(
+  { candidates, routes, routesByName, gateways }: Namespace,
+  gatewaysNamed: readonly string[],
+): FaultsOf {
+  const targets = { routes: routesByName, unreadable: routes.lost, gateways: gateways.usable, gatewaysNamed }
+  const faults = new Map(
+    candidates.all.map((one) => [
+      one,
+      one.targets.flatMap((target, index) => targetFault(one, target, index, targets) ?? []),
+    ]),
+  )
+  return (candidate) => {
+    const found = faults.get(candidate) ?? []
+    return found.length === 0 ? none : found
   }
-  const findings = ({ manifest }: PolicyCandidate): readonly Finding[] => {
-    const read = parsed(manifest)
-    if (!read.ok) return read.findings
-    // Which of them is meant nobody knows: none is in force.
-    const say = `several are named ${showObject(manifest)}`
-    return several.has(showObject(manifest)) ? [fault('duplicate-object', ['metadata', 'name'], say)] : []
-  }
-  return Object.assign(all, { findings })
 }
 
-const specOf = (read: Result<AuthPolicySpec>, lastGood: AuthPolicySpec | undefined): AuthPolicySpec | undefined =>
-  read.ok ? read.value : lastGood
+// One and the same list: what is made of it stays as it is.
+const none: readonly Finding[] = []
 
 const byPlace = (one: Problem, other: Problem): number =>
   (one.file ?? '').localeCompare(other.file ?? '') || (one.line ?? 0) - (other.line ?? 0)
 
-function held(compiled: readonly CompiledPolicy[]): () => void {
-  const holds = compiled.map(({ hold }) => hold())
-  return () => {
-    for (const letGo of holds) letGo()
-  }
-}
-
-interface Parts extends Pick<Snapshot, 'match' | 'release'> {
+interface Parts extends Pick<Snapshot, 'match'> {
   /** The rule of a key that no site has. */
   readonly rule: (key: RouteKey) => Rule | undefined
 }
 
-function snapshot(generation: number, sites: readonly Site[], { rule: other, ...parts }: Parts): Snapshot {
-  const rules = new Map(sites.map(({ rule }) => [showRoute(rule.key), rule]))
+function snapshot(
+  generation: number,
+  made: readonly (SitesOf & { readonly namespace: Namespace })[],
+  { rule: other, match }: Parts,
+): Snapshot {
+  const rules = latest(() => {
+    const known = Map.groupBy(
+      made.flatMap(({ sites }) => sites),
+      ({ site }) => site.route !== undefined,
+    )
+    return [true, false].flatMap((routed) => known.get(routed) ?? []).map(({ rule }) => rule)
+  })
+  const byNamespace = new Map(made.map(({ namespace, sites }) => [namespace.name, byId(sites)]))
+  const holds = made.map(({ namespace }) => namespace.hold())
   return Object.freeze({
     generation,
-    rules: [...rules.values()],
-    rule: (key) => rules.get(showRoute(key)) ?? other(key),
-    ...parts,
+    get rules() {
+      return rules()
+    },
+    rule: (key) => byNamespace.get(key.namespace)?.get(showRoute(key)) ?? other(key),
+    match,
+    release: () => {
+      for (const letGo of holds) letGo()
+    },
   } satisfies Snapshot)
 }
+
+const byId = memo(
+  (sites: readonly Site[]): ReadonlyMap<string, Rule> => new Map(sites.map(({ rule }) => [rule.id, rule])),
+)
+
+const protectedIn = memo(
+  (sites: readonly Site[]): number => sites.filter(({ rule }) => rule.policy !== undefined).length,
+)

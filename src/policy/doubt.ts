@@ -1,17 +1,18 @@
 import { z } from 'zod'
-import { memo } from '../model/memo.ts'
+import { memo, same } from '../model/memo.ts'
 import { showRoute } from '../model/route.ts'
 import { arenasOf } from './arenas.ts'
-import type { PolicyCandidate } from './candidate.ts'
+import type { AllHolders } from './around.ts'
 import type { HttpRoute, OurService } from './gateway-api.ts'
 import { hostMatches } from './hostname.ts'
 import { showObject } from './manifest.ts'
 import type { Manifest } from './manifest.ts'
+import type { Namespace } from './namespace.ts'
 import { parentsOf } from './parents.ts'
+import type { Holders } from './parents.ts'
 import { acceptance, parentRef, showParent } from './route-status.ts'
 import type { Site } from './rule-book.ts'
 import type { Rule, Snapshot } from './snapshot.ts'
-import type { Topology } from './topology.ts'
 
 /*
  * What is there and cannot be read. It may be what kept requests out, so it never counts as absent: everything that it may
@@ -25,8 +26,8 @@ export interface Lost {
   readonly routes: readonly Manifest[]
   /** Gateways and ListenerSets. */
   readonly parents: readonly Manifest[]
-  /** All policies: those whose targets cannot be read may be for any rule of their namespace. */
-  readonly policies: readonly PolicyCandidate[]
+  /** Policies of which the targets cannot be read: they may be for any rule of their namespace. */
+  readonly policies: readonly Manifest[]
 }
 
 export interface Doubts {
@@ -34,16 +35,40 @@ export interface Doubts {
   readonly settle: (sites: readonly Site[]) => readonly Site[]
   /** The refusing rule of a key that a lost route may have. */
   readonly refusal: Snapshot['rule']
-  /** Refuses what matching gives to one rule and a lost route may serve. */
-  readonly guard: (match: Snapshot['match']) => Snapshot['match']
+  /** Refuses what matching gives to one rule and a lost route may serve, or one of these that has lost its parent. */
+  readonly guard: (match: Snapshot['match'], routes: readonly (readonly HttpRoute[])[]) => Snapshot['match']
 }
 
 const none: Doubts = { settle: (sites) => sites, refusal: () => undefined, guard: (match) => match }
 
-export function doubtsOf(lost: Lost, topology: Topology, us: OurService | undefined): Doubts {
+/** Tells what is in doubt for what is lost. As long as that and the Gateways are the same, so are the doubts. */
+export function createDoubts(us: OurService | undefined): (lost: Lost, holders: AllHolders) => Doubts {
+  let last: { readonly lost: Lost; readonly holders: AllHolders; readonly doubts: Doubts } | undefined
+  return (lost, holders) => {
+    if (last === undefined || last.holders !== holders || !sameLost(last.lost, lost))
+      last = { lost, holders, doubts: doubtsOf(lost, holders, us) }
+    return last.doubts
+  }
+}
+
+const sameLost = (one: Lost, other: Lost): boolean =>
+  same(one.unknown, other.unknown) &&
+  same(one.routes, other.routes) &&
+  same(one.parents, other.parents) &&
+  same(one.policies, other.policies)
+
+/** What is lost of some namespaces. */
+export const lostOf = (namespaces: readonly Namespace[]): Lost => ({
+  unknown: namespaces.flatMap((one) => one.unknown),
+  routes: namespaces.flatMap(({ routes }) => routes.lost),
+  parents: namespaces.flatMap(({ gateways, listenerSets }) => [...gateways.lost, ...listenerSets.lost]),
+  policies: namespaces.flatMap(({ vague }) => vague),
+})
+
+function doubtsOf(lost: Lost, holders: AllHolders, us: OurService | undefined): Doubts {
   const routes = new Set(lost.routes.map(showObject))
-  const parents = lostParents(lost.parents, topology)
-  const vague = [...lost.unknown, ...lost.policies.flatMap((one) => (one.claimsNamespace ? one.manifest : []))]
+  const parents = lostParents(lost.parents, holders)
+  const vague = [...lost.unknown, ...lost.policies]
   if (lost.routes.length + lost.parents.length + vague.length === 0) return none
   const namespaces = new Set(vague.map(({ namespace }) => namespace))
   const orphan = (route: HttpRoute): boolean =>
@@ -52,21 +77,24 @@ export function doubtsOf(lost: Lost, topology: Topology, us: OurService | undefi
     routes.has(`HTTPRoute ${key.namespace}/${key.route}`) ||
     touches(namespaces, key.namespace, route) ||
     (route !== undefined && orphan(route))
-  const hosts = new Set([
+  const lostHosts = [
     ...lost.unknown.map(() => ''),
-    ...lost.routes.flatMap((manifest) => hostsOf(manifest, topology, us)),
-    ...[...topology.routes.values()]
-      .filter(orphan)
-      .flatMap(({ hostnames }) => (hostnames.length === 0 ? [''] : hostnames)),
-  ])
+    ...lost.routes.flatMap((manifest) => hostsOf(manifest, holders, us)),
+  ]
+  const orphanHosts = memo((all: readonly HttpRoute[]) =>
+    all.filter(orphan).flatMap(({ hostnames }) => (hostnames.length === 0 ? [''] : hostnames)),
+  )
   return {
-    settle: (sites) => sites.map((site) => (site.rule.policy !== undefined && doubtful(site) ? refusing(site) : site)),
+    settle: memo((sites) =>
+      sites.map((site) => (site.rule.policy !== undefined && doubtful(site) ? refusing(site) : site)),
+    ),
     refusal: (key) => {
       const known = routes.has(`HTTPRoute ${key.namespace}/${key.route}`)
       const open = lost.unknown.some(({ namespace }) => namespace === '' || namespace === key.namespace)
       return known || open ? unreadable(key) : undefined
     },
-    guard: (match) => {
+    guard: (match, all) => {
+      const hosts = new Set([...lostHosts, ...all.flatMap(orphanHosts)])
       if (hosts.size === 0) return match
       return (request) => {
         const found = match(request)
@@ -85,7 +113,7 @@ function touches(namespaces: ReadonlySet<string>, namespace: string, route: Http
 }
 
 /** `Gateway namespace/name` and `ListenerSet namespace/name` of which the listeners are not known, though they are there. */
-function lostParents(lost: readonly Manifest[], { listenerSets }: Topology): ReadonlySet<string> {
+function lostParents(lost: readonly Manifest[], { listenerSets }: AllHolders): ReadonlySet<string> {
   const names = new Set(lost.map(showObject))
   const sets = [...listenerSets.values()].filter(({ gateway }) => names.has(`Gateway ${gateway ?? ''}`))
   return new Set([...names, ...sets.map(({ manifest }) => showObject(manifest))])
@@ -123,7 +151,7 @@ const served = z.looseObject({
  * The hosts for which a lost route may compete. Anybody can write one into a cluster: there it competes where a gateway could
  * have taken it, as those that can be read do.
  */
-function hostsOf(manifest: Manifest, topology: Topology, us: OurService | undefined): readonly string[] {
+function hostsOf(manifest: Manifest, holders: Holders, us: OurService | undefined): readonly string[] {
   const read = served.safeParse(manifest.object)
   if (!read.success) return ['']
   const { hostnames, parentRefs, useDefaultGateways } = read.data.spec
@@ -139,5 +167,5 @@ function hostsOf(manifest: Manifest, topology: Topology, us: OurService | undefi
     ...acceptance(manifest),
     parents: new Set(parentRefs.map((ref) => showParent(ref, manifest))),
   }
-  return [...arenasOf(route, parentsOf(route, topology), topology).keys()]
+  return [...arenasOf(route, parentsOf(route, holders), holders).keys()]
 }

@@ -84,6 +84,12 @@ export function parseGateway(manifest: Manifest): Result<Gateway> {
   })
 }
 
+/** True of a Gateway before and after an edit that changed nothing of this: its status counts the routes of each listener. */
+export const sameGateway = (one: Gateway, other: Gateway): boolean =>
+  one.takes === other.takes &&
+  one.byDefault === other.byDefault &&
+  JSON.stringify(one.listeners) === JSON.stringify(other.listeners)
+
 export function parseListenerSet(manifest: Manifest): Result<ListenerSet> {
   const read = parse(listenerSet, manifest.object)
   if (!read.ok) return failed(read.findings)

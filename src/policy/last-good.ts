@@ -14,22 +14,27 @@ export interface Readings<T> {
   readonly lost: readonly Manifest[]
 }
 
-/** Reads objects of one kind; one that an edit broke stays as it last was, and its findings say so. */
+/**
+ * Reads objects of one kind; one that an edit broke stays as it last was, and its findings say so. So does one that an edit left
+ * alike, where `alike` says so: whatever was made of it stays, too.
+ */
 export function createLastGood<T>(
   parse: (manifest: Manifest) => Result<T>,
+  alike: (one: T, other: T) => boolean = () => false,
 ): (manifests: readonly Manifest[], doubled: ReadonlySet<string>, report: Report) => Readings<T> {
   const parsed = memo(parse)
-  const read = (manifest: Manifest): Result<T> => (manifest.broken ? failed([]) : parsed(manifest))
+  const resultOf = (manifest: Manifest): Result<T> => (manifest.broken ? failed([]) : parsed(manifest))
   let lastGood: ReadonlyMap<string, T> = new Map()
   return (manifests, doubled, report) => {
     const next = new Map<string, T>()
     const lost: Manifest[] = []
     for (const manifest of manifests) {
       const name = showObject(manifest)
-      const result = read(manifest)
+      const result = resultOf(manifest)
       // Which of two is meant nobody knows: the first is for naming rules only.
       const before = doubled.has(name) ? next.get(name) : lastGood.get(name)
-      const value = result.ok ? (next.get(name) ?? result.value) : before
+      const read = (value: T): T => (before !== undefined && alike(before, value) ? before : value)
+      const value = result.ok ? (next.get(name) ?? read(result.value)) : before
       if (!result.ok) report(manifest, value === undefined ? result.findings : result.findings.map(stillInForce))
       if (value === undefined || doubled.has(name)) lost.push(manifest)
       if (value !== undefined) next.set(name, value)

@@ -22,6 +22,12 @@ export const showObject = ({ kind, namespace, name }: Pick<Manifest, 'kind' | 'n
 /** The kind of what cannot be read so far: it may be anything. Its namespace is empty where that cannot be read either. */
 export const unknownKind = ''
 
+/** A finding and the object that it is about. */
+export interface Located {
+  readonly manifest: Manifest
+  readonly finding: Finding
+}
+
 /** Gives a finding the address that an operator can open in an editor. */
 export function address(manifest: Manifest, finding: Finding): Problem {
   const line = manifest.line(finding.path)

@@ -4,10 +4,11 @@ import { everywhere } from './arenas.ts'
 import type { Arenas } from './arenas.ts'
 import { chosen } from './choice.ts'
 import type { Candidate } from './choice.ts'
+import { createHosts } from './hosts.ts'
 import { entries, trimmed, valueTest } from './match-entry.ts'
 import type { Entry, Fit } from './match-entry.ts'
-import { memo, same } from '../model/memo.ts'
-import type { Site } from './rule-book.ts'
+import { memo } from '../model/memo.ts'
+import type { Site, SitesOf } from './rule-book.ts'
 import type { Resolution } from './snapshot.ts'
 
 /** What one host's rules have to do with it. */
@@ -38,27 +39,22 @@ interface HostIndex {
  */
 export function createMatcher(
   us: OurService | undefined,
-): (sites: readonly Site[]) => (request: AuthRequest) => Resolution {
+): (namespaces: readonly SitesOf[]) => (request: AuthRequest) => Resolution {
   const entriesOf = memo((site: Site) => entries(site, us))
   const standsOf = memo((site: Site) => stands(site, us))
+  const standsIn = memo((sites: readonly Site[]) => Map.groupBy(sites.flatMap(standsOf), ({ host }) => host))
   const placed = ({ site, arenas }: Stand): readonly (Placed & { readonly match: HttpRouteMatch })[] =>
     entriesOf(site).map(({ match, entry }) => ({ match, entry, arenas }))
-  let kept = new Map<string, { readonly stands: readonly Stand[]; readonly index: () => HostIndex }>()
-  return (sites) => {
-    const next: typeof kept = new Map()
-    for (const [host, ofHost] of Map.groupBy(sites.flatMap(standsOf), (stand) => stand.host)) {
-      const before = kept.get(host)
-      const unchanged = before !== undefined && same(before.stands, ofHost)
-      next.set(host, unchanged ? before : { stands: ofHost, index: once(() => hostIndex(ofHost.flatMap(placed))) })
-    }
-    kept = next
+  const hosts = createHosts((all: readonly Stand[]) => hostIndex(all.flatMap(placed)))
+  return (namespaces) => {
+    const known = hosts(new Map(namespaces.map(({ namespace, sites }) => [namespace.name, standsIn(sites)])))
     return (request) => {
       if (request.fault !== undefined) return { kind: 'refused', reason: request.fault }
       if (request.rooted) return { kind: 'refused', reason: 'ambiguous-match' }
       if (request.target.ambiguous !== undefined) return { kind: 'refused', reason: 'ambiguous-target' }
       let candidates: readonly Candidate[] = []
       for (const [tier, host] of hostCandidates(request.host).entries()) {
-        const index = next.get(host)?.index()
+        const index = known.get(host)?.made()
         if (index !== undefined) candidates = [...candidates, ...found(index, request, tier)]
         // Where there is one arena only, the first host that has a match decides.
         if (us === undefined && candidates.length > 0) break
@@ -72,11 +68,6 @@ const stands = (site: Site, us: OurService | undefined): readonly Stand[] =>
   us === undefined
     ? site.site.hostnames.map((host) => ({ host, site, arenas: everywhere }))
     : [...site.site.arenas].map(([host, arenas]) => ({ host, site, arenas }))
-
-function once<T>(make: () => T): () => T {
-  let made: { readonly value: T } | undefined
-  return () => (made ??= { value: make() }).value
-}
 
 /** The host itself, its wildcards from the longest to the shortest, then any. */
 function hostCandidates(host: string): readonly string[] {

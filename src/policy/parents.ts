@@ -21,8 +21,8 @@ export interface Parent {
 
 /** The Gateways and sets of listeners that are known, by `namespace/name`. */
 export interface Holders {
-  readonly gateways: ReadonlyMap<string, Gateway>
-  readonly listenerSets: ReadonlyMap<string, ListenerSet>
+  readonly gateways: Pick<ReadonlyMap<string, Gateway>, 'get'>
+  readonly listenerSets: Pick<ReadonlyMap<string, ListenerSet>, 'get'>
   /** Gateways with `defaultScope: All`. */
   readonly defaults: readonly Gateway[]
 }

@@ -6,6 +6,8 @@ import type { PolicyCandidate } from './candidate.ts'
 import { compilePolicy } from './compile-policy.ts'
 import type { DataObjects } from './data-objects.ts'
 import { furtherFaults } from './further-faults.ts'
+import { sharedHold } from './hold.ts'
+import type { Hold } from './hold.ts'
 import { stillInForce } from './last-good.ts'
 import { same } from '../model/memo.ts'
 import type { Policy } from './snapshot.ts'
@@ -17,7 +19,7 @@ export interface CompiledPolicy {
   /** Warnings and notes, and faults of a document in whose place an older one is in force. */
   readonly advice: readonly Finding[]
   /** Held by each snapshot that uses it; what it keeps running ends with the last. */
-  readonly hold: () => () => void
+  readonly hold: Hold
 }
 
 interface Kept extends CompiledPolicy {
@@ -64,17 +66,9 @@ function compile(candidate: PolicyCandidate, data: DataObjects, services: Servic
           onRelease: (release) => releases.push(release),
           advise: (findings) => advice.push(...findings),
         })
-  let holders = 0
-  const hold = (): (() => void) => {
-    holders += 1
-    let held = true
-    return () => {
-      if (!held) return
-      held = false
-      holders -= 1
-      if (holders === 0) for (const release of releases.splice(0)) release()
-    }
-  }
+  const hold = sharedHold(() => () => {
+    for (const release of releases.splice(0)) release()
+  })
   return { candidate, result, advice, hold, dependencies, found: dependencies(data) }
 }
 

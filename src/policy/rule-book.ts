@@ -6,28 +6,38 @@ import { showRoute } from '../model/route.ts'
 import type { PolicyCandidate } from './candidate.ts'
 import { carriesOurs } from './gateway-api.ts'
 import type { HttpRoute, OurService } from './gateway-api.ts'
-import type { Manifest } from './manifest.ts'
-import { same } from '../model/memo.ts'
+import { lookingAround } from './around.ts'
+import type { Around, Looked } from './around.ts'
+import type { Located } from './manifest.ts'
+import { same, steady } from '../model/memo.ts'
+import type { Namespace } from './namespace.ts'
 import { ruling } from './precedence.ts'
-import type { Policy, Rule } from './snapshot.ts'
+import type { Rule } from './snapshot.ts'
 import { keyOnlySites, sitesOf, surroundingsOf } from './topology.ts'
-import type { RuleSite, Topology } from './topology.ts'
+import type { RuleSite } from './topology.ts'
 
 /** A rule, the place it came from, and what is wrong with that place. */
 export interface Site {
   readonly rule: Rule
   readonly site: RuleSite
   readonly winner: PolicyCandidate | undefined
-  readonly findings: readonly { readonly manifest: Manifest; readonly finding: Finding }[]
+  readonly findings: readonly Located[]
+}
+
+/** The rules of one namespace: one and the same list as long as they are the same. */
+export interface SitesOf {
+  readonly namespace: { readonly name: string }
+  readonly sites: readonly Site[]
 }
 
 /** The policy of a candidate, where it could be compiled. */
-export type PolicyOf = (candidate: PolicyCandidate) => Policy | undefined
+type PolicyOf = Around['policyOf']
 
-/** Judges which policy is in force for each rule; a route whose surroundings did not change keeps the rules it had. */
-export interface RuleBook {
-  readonly judge: (topology: Topology, candidates: readonly PolicyCandidate[], policyOf: PolicyOf) => readonly Site[]
-}
+/**
+ * Judges which policy is in force for each rule of one namespace. As long as neither the namespace nor what its routes lead to
+ * changes, its rules are the same; and else a route keeps those it had as long as its own surroundings are.
+ */
+export type RuleBook = (namespace: Namespace, around: Around) => readonly Site[]
 
 interface Page {
   readonly basis: readonly unknown[]
@@ -35,23 +45,50 @@ interface Page {
 }
 
 export function createRuleBook(us: OurService | undefined): RuleBook {
-  let pages = new Map<HttpRoute, Page>()
-  return {
-    judge: (topology, candidates, policyOf) => {
-      const next = new Map<HttpRoute, Page>()
-      for (const route of topology.routes.values()) {
-        const surroundings = surroundingsOf(route, topology)
-        const basis = [...surroundings.parents, ...surroundings.candidates, ...surroundings.candidates.map(policyOf)]
-        const before = pages.get(route)
-        const judged = (): readonly Site[] =>
-          sitesOf(route, surroundings, topology).map((site) => judge(site, policyOf, us))
-        next.set(route, before !== undefined && same(before.basis, basis) ? before : { basis, sites: judged() })
-      }
-      pages = next
-      const keyOnly = keyOnlySites(candidates, topology).map((site) => judge(site, policyOf, us))
-      return [...[...pages.values()].flatMap(({ sites }) => sites), ...keyOnly]
-    },
+  let last: { readonly namespace: Namespace; readonly holds: Looked['holds'] } | undefined
+  let pages: ReadonlyMap<HttpRoute | string, Page> = new Map()
+  let sites: readonly Site[] = []
+  const listed = steady<Site>()
+  return (namespace, around) => {
+    if (last?.namespace === namespace && last.holds(around)) return sites
+    const { around: looked, holds } = lookingAround(around)
+    pages = read({ namespace, around: looked, us }, pages)
+    sites = listed([...pages.values()].flatMap((page) => page.sites))
+    last = { namespace, holds }
+    return sites
   }
+}
+
+interface Reading {
+  readonly namespace: Namespace
+  readonly around: Around
+  readonly us: OurService | undefined
+}
+
+/** One page for each route, and for each rule that only policies know. */
+function read(
+  { namespace, around, us }: Reading,
+  pages: ReadonlyMap<HttpRoute | string, Page>,
+): ReadonlyMap<HttpRoute | string, Page> {
+  const { candidates, claims, routesByName: routes } = namespace
+  const { policyOf } = around
+  const topology = { ...around, routes, claims }
+  const next = new Map<HttpRoute | string, Page>()
+  const keep = (of: HttpRoute | string, basis: readonly unknown[], sitesNow: () => readonly RuleSite[]): void => {
+    const before = pages.get(of)
+    const kept = before !== undefined && same(before.basis, basis)
+    next.set(of, kept ? before : { basis, sites: sitesNow().map((site) => judge(site, policyOf, us)) })
+  }
+  for (const route of routes.values()) {
+    const surroundings = surroundingsOf(route, topology)
+    const basis = [...surroundings.parents, ...surroundings.candidates, ...surroundings.candidates.map(policyOf)]
+    keep(route, basis, () => sitesOf(route, surroundings, topology))
+  }
+  for (const site of keyOnlySites(candidates.all, routes)) {
+    const basis = site.attachments.flatMap(({ candidate, level }) => [candidate, level, policyOf(candidate)])
+    keep(showRoute(site.key), basis, () => [site])
+  }
+  return next
 }
 
 /** The rule that a site becomes: its one policy, or why it refuses everything. */

@@ -5,13 +5,18 @@ import type { PolicyCandidate, TargetRef } from './candidate.ts'
 import { gatewayGroup } from './document.ts'
 import type { Manifest } from './manifest.ts'
 import { suggestion } from './parse.ts'
-import type { Topology } from './topology.ts'
+import type { Gateway } from './gateway.ts'
+import type { HttpRoute } from './gateway-api.ts'
 
-/** What targets can be. */
+/** What the targets of policies are looked for in: all of it is of their own namespace. */
 export interface Targets {
-  readonly topology: Topology
+  /** By `namespace/name`. */
+  readonly routes: ReadonlyMap<string, HttpRoute>
   /** HTTPRoutes that cannot be used: what their rules are called may be legible all the same. */
   readonly unreadable: readonly Manifest[]
+  readonly gateways: readonly Gateway[]
+  /** Gateways, `namespace/name`, that routes of any namespace name as their parents. */
+  readonly gatewaysNamed: readonly string[]
 }
 
 /** Why a target does not exist, or undefined: each of a policy's targets is asked for on its own. */
@@ -19,7 +24,7 @@ export function targetFault(
   { manifest: { namespace } }: PolicyCandidate,
   target: TargetRef,
   index: number,
-  { topology, unreadable }: Targets,
+  { routes, unreadable, gateways, gatewaysNamed: referred }: Targets,
 ): Finding | undefined {
   const missing = (what: string, at: string, known: readonly string[]): Finding => {
     const given = at === 'name' ? target.name : (target.sectionName ?? '')
@@ -29,19 +34,22 @@ export function targetFault(
   const section = target.sectionName
   if (target.kind === 'HTTPRoute') {
     // Without a manifest the key alone is the identity.
-    const names = topology.routes.get(name)?.rules.flatMap((rule) => rule.name ?? []) ?? ruleNames(name, unreadable)
+    const names = routes.get(name)?.rules.flatMap((rule) => rule.name ?? []) ?? ruleNames(name, unreadable)
     if (names === undefined || section === undefined || names.includes(section)) return undefined
     return missing(`HTTPRoute ${name} has no rule named "${section}"`, 'sectionName', names)
   }
-  const listeners = topology.gateways.get(name)?.listeners.map((listener) => listener.name)
-  if (listeners !== undefined) {
+  const gateway = gateways.find(({ manifest }) => manifest.name === target.name)
+  if (gateway !== undefined) {
+    const listeners = gateway.listeners.map((listener) => listener.name)
     if (section === undefined || listeners.includes(section)) return undefined
     return missing(`Gateway ${name} has no listener "${section}"`, 'sectionName', listeners)
   }
-  const names = parentNames(namespace, topology)
-  return names.includes(target.name)
-    ? undefined
-    : missing(`there is no Gateway ${name}, nor a route with such a parent`, 'name', names)
+  if (referred.includes(name)) return undefined
+  const known = gateways.map(({ manifest }) => manifest.name)
+  const elsewhere = referred.flatMap((one) => (one.startsWith(`${namespace}/`) ? one.slice(namespace.length + 1) : []))
+  return missing(`there is no Gateway ${name}, nor a route with such a parent`, 'name', [
+    ...new Set([...known, ...elsewhere]),
+  ])
 }
 
 const named = z.looseObject({
@@ -55,14 +63,13 @@ function ruleNames(name: string, unreadable: readonly Manifest[]): readonly stri
   return read.success ? read.data.spec.rules.flatMap((rule) => rule.name ?? []) : undefined
 }
 
-/** Gateways of the namespace that are known, or that a route names as its parent. */
-function parentNames(namespace: string, { gateways, routes }: Topology): readonly string[] {
-  const known = [...gateways.values()].filter(({ manifest }) => manifest.namespace === namespace)
-  const referred = [...routes.values()].flatMap(({ manifest, parentRefs }) =>
-    parentRefs.filter(
-      (ref) =>
-        ref.kind === 'Gateway' && ref.group === gatewayGroup && (ref.namespace ?? manifest.namespace) === namespace,
+/** The Gateways, `namespace/name`, that routes name as their parents, each once. */
+export const gatewaysNamed = (routes: readonly HttpRoute[]): readonly string[] => [
+  ...new Set(
+    routes.flatMap(({ manifest, parentRefs }) =>
+      parentRefs
+        .filter(({ kind, group }) => kind === 'Gateway' && group === gatewayGroup)
+        .map((ref) => `${ref.namespace ?? manifest.namespace}/${ref.name}`),
     ),
-  )
-  return [...new Set([...known.map(({ manifest }) => manifest.name), ...referred.map(({ name }) => name)])]
-}
+  ),
+]

@@ -26,22 +26,25 @@ export interface RuleSite {
   readonly attachments: readonly Attachment[]
 }
 
-/** What gateways, routes and policies are known, found by name. */
+/** Candidates by each target: `HTTPRoute namespace/name` or `Gateway namespace/name`; `* namespace` for unreadable targets. */
+export type Claims = ReadonlyMap<string, readonly PolicyCandidate[]>
+
+/** What the routes of one namespace have to do with, found by name. */
 export interface Topology extends Holders {
   readonly routes: ReadonlyMap<string, HttpRoute>
-  /** Policies by each target: `HTTPRoute namespace/name` or `Gateway namespace/name`; `* namespace` for unreadable targets. */
-  readonly claims: ReadonlyMap<string, readonly PolicyCandidate[]>
+  /** What the policies of the namespace claim. */
+  readonly claims: Claims
+  /** Policies for a Gateway (`namespace/name`) of whatever namespace: its own. */
+  readonly claimsOn: (gateway: string) => readonly PolicyCandidate[]
 }
 
 const nameOf = ({ manifest }: { readonly manifest: Manifest }): string => `${manifest.namespace}/${manifest.name}`
 
-/** Indexes what is known, so that a route costs the same however many there are. */
-export function topologyOf(
-  routes: readonly HttpRoute[],
-  gateways: readonly Gateway[],
-  candidates: readonly PolicyCandidate[],
-  listenerSets: readonly ListenerSet[] = [],
-): Topology {
+/** Objects by `namespace/name`. */
+export const named = <T extends { readonly manifest: Manifest }>(all: readonly T[]): ReadonlyMap<string, T> =>
+  new Map(all.map((one) => [nameOf(one), one]))
+
+export function claimsOf(candidates: readonly PolicyCandidate[]): Claims {
   const claims = new Map<string, PolicyCandidate[]>()
   const claim = (target: string, candidate: PolicyCandidate): void => {
     const list = claims.get(target)
@@ -53,13 +56,11 @@ export function topologyOf(
     if (candidate.claimsNamespace) claim(`* ${namespace}`, candidate)
     for (const { kind, name } of candidate.targets) claim(`${kind} ${namespace}/${name}`, candidate)
   }
-  const named = <T extends { readonly manifest: Manifest }>(all: readonly T[]): ReadonlyMap<string, T> =>
-    new Map(all.map((one) => [nameOf(one), one]))
-  const defaults = gateways.filter(({ byDefault }) => byDefault)
-  return { routes: named(routes), gateways: named(gateways), listenerSets: named(listenerSets), defaults, claims }
+  return claims
 }
 
-type Basis = Gateway | ListenerSet | undefined
+/** The set, the Gateway's name and the Gateway of a parent, as far as there are such. */
+type Basis = Gateway | ListenerSet | string | undefined
 
 /** Everything that a route's sites are made of: as long as none of it changes, neither do they. */
 export interface Surroundings {
@@ -69,15 +70,14 @@ export interface Surroundings {
 
 /** The gateways and policies that a route has to do with. */
 export function surroundingsOf(route: HttpRoute, topology: Topology): Surroundings {
-  const { gateways, claims } = topology
+  const { gateways, claims, claimsOn } = topology
   const parents = parentsOf(route, topology)
-  const names = [
-    `HTTPRoute ${nameOf(route)}`,
-    `* ${route.manifest.namespace}`,
-    ...parents.flatMap(({ gateway }) => (gateway === undefined ? [] : [`Gateway ${gateway}`])),
-  ]
-  const candidates = new Set(names.flatMap((name) => claims.get(name) ?? []))
-  const basis = parents.flatMap(({ set, gateway }): readonly Basis[] => [set, gateways.get(gateway ?? '')])
+  const candidates = new Set([
+    ...(claims.get(`HTTPRoute ${nameOf(route)}`) ?? []),
+    ...(claims.get(`* ${route.manifest.namespace}`) ?? []),
+    ...parents.flatMap(({ gateway }) => (gateway === undefined ? [] : claimsOn(gateway))),
+  ])
+  const basis = parents.flatMap(({ set, gateway }): readonly Basis[] => [set, gateway, gateways.get(gateway ?? '')])
   return { parents: basis, candidates: [...candidates] }
 }
 
@@ -138,7 +138,7 @@ function reaches({ ref, set, listeners }: Parent, section: string): boolean {
 }
 
 /** Rules that exist by a policy's word alone: targets of routes that have no manifest. */
-export function keyOnlySites(candidates: readonly PolicyCandidate[], { routes }: Topology): readonly RuleSite[] {
+export function keyOnlySites(candidates: readonly PolicyCandidate[], routes: Topology['routes']): readonly RuleSite[] {
   const claims = candidates.flatMap((candidate) =>
     candidate.targets
       .filter(({ kind, name }) => kind === 'HTTPRoute' && !routes.has(`${candidate.manifest.namespace}/${name}`))

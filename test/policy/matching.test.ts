@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { parseHttpRoute } from '../../src/policy/gateway-api.ts'
 import type { HttpRoute } from '../../src/policy/gateway-api.ts'
 import { createMatcher } from '../../src/policy/matching.ts'
-import { sitesOf, surroundingsOf, topologyOf } from '../../src/policy/topology.ts'
+import { named, sitesOf, surroundingsOf } from '../../src/policy/topology.ts'
 import { policy, request, rule } from '../support/make.ts'
 import type { RequestGiven } from '../support/make.ts'
 
@@ -52,7 +52,15 @@ function route(
 }
 
 function chosen(routes: readonly HttpRoute[], given: RequestGiven): string {
-  const topology = topologyOf(routes, [], [])
+  const nothing = new Map()
+  const topology = {
+    routes: named(routes),
+    gateways: nothing,
+    listenerSets: nothing,
+    defaults: [],
+    claims: nothing,
+    claimsOn: () => [],
+  }
   const sites = routes.flatMap((one) => sitesOf(one, surroundingsOf(one, topology), topology))
   const judged = sites.map((site) => ({
     site,
@@ -60,7 +68,9 @@ function chosen(routes: readonly HttpRoute[], given: RequestGiven): string {
     winner: undefined,
     findings: [],
   }))
-  const made = createMatcher(undefined)(judged)(request({ via: 'matching', claim: { kind: 'match' }, ...given }))
+  const made = createMatcher(undefined)([{ namespace: { name: 'shop' }, sites: judged }])(
+    request({ via: 'matching', claim: { kind: 'match' }, ...given }),
+  )
   return made.kind === 'rule' ? `${made.rule.key.route}/${made.rule.key.rule}` : made.reason
 }
 
