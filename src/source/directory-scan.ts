@@ -21,6 +21,8 @@ export interface Scan {
   /** Folders and links that could not be followed: what was read below them before is not gone. */
   readonly unseen: readonly string[]
   readonly problems: readonly Problem[]
+  /** Why the directory cannot be read at all: then nothing of it was seen. */
+  readonly lost?: Problem
 }
 
 export const limits = { files: 10_000, depth: 32, bytes: 10_000_000 } as const
@@ -35,8 +37,8 @@ interface Walk {
   readonly linked: Set<string>
 }
 
-/** Looks through a directory; undefined where it cannot be read at all. */
-export async function scan(directory: string): Promise<Scan | undefined> {
+/** Looks through a directory. */
+export async function scan(directory: string): Promise<Scan> {
   try {
     const walk: Walk = {
       root: await realpath(directory),
@@ -48,9 +50,22 @@ export async function scan(directory: string): Promise<Scan | undefined> {
     const entries = await readdir(walk.root, { withFileTypes: true })
     await visit(walk, '', entries, 0)
     return walk
-  } catch {
-    return undefined
+  } catch (cause) {
+    return { files: new Map(), unseen: [], problems: [], lost: unreadable(directory, errorCode(cause)) }
   }
+}
+
+/** Why a directory cannot be read at all, with its path and what to do. */
+function unreadable(directory: string, code: string): Problem {
+  const [why, mend] = reasons[code] ?? ['it cannot be opened', 'name a directory that can be']
+  const say = `the directory cannot be read: ${why} (${code})`
+  return { ...fault('unreadable-source', [], say, mend), file: directory }
+}
+
+const reasons: Readonly<Record<string, readonly [why: string, mend: string]>> = {
+  ENOENT: ['there is nothing at this path', 'make it, or name the directory of your policies'],
+  ENOTDIR: ['this is no directory', 'name the directory that the file is in'],
+  EACCES: ['this user may not read it', 'let the user of this process list and enter it, and every folder above it'],
 }
 
 async function visit(walk: Walk, folder: string, entries: readonly Dirent[], depth: number): Promise<void> {

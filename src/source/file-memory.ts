@@ -1,25 +1,22 @@
-import { createHash } from 'node:crypto'
-import { constants } from 'node:fs'
-import { open } from 'node:fs/promises'
-import { fault } from '../model/result.ts'
 import type { Problem } from '../model/result.ts'
 import { kindFault } from '../policy/distinct.ts'
 import { isMisspelt, meantKind } from '../policy/kinds.ts'
 import { address, showObject, unknownKind } from '../policy/manifest.ts'
 import type { Manifest } from '../policy/manifest.ts'
-import { errorCode, fingerprint } from './directory-scan.ts'
 import type { Scan, SeenFile } from './directory-scan.ts'
 import { unknownObject } from './manifest-objects.ts'
 import type { Objects } from './manifest-objects.ts'
 import { readPlainManifests } from './plain-manifests.ts'
+import { readSeen } from './read-seen.ts'
+import type { Read } from './read-seen.ts'
 import type { SourceState } from './source.ts'
 
 /** What each file last said that could be used, and what is wrong with it now. */
 export interface FileMemory {
   /** True where the look shows something that was not taken yet. */
-  readonly differs: (seen: Scan | undefined) => boolean
+  readonly differs: (seen: Scan) => boolean
   /** Reads what changed. Files in `moving` are still being written, and left for the next look. */
-  readonly take: (seen: Scan | undefined, moving?: ReadonlySet<string>) => Promise<void>
+  readonly take: (seen: Scan, moving?: ReadonlySet<string>) => Promise<void>
   readonly state: () => SourceState
   /** Differs wherever the state does. */
   readonly version: () => string
@@ -46,16 +43,6 @@ interface Remembered {
   /** Since when the file has been gone or empty. */
   since: number | undefined
 }
-
-interface Read {
-  readonly text: string
-  readonly digest: string
-}
-
-type Reading =
-  | (Read & { readonly kind: 'text' })
-  | { readonly kind: 'moved' }
-  | { readonly kind: 'failed'; readonly problem: Problem }
 
 /**
  * Remembers a directory's files: what cannot be read or parsed keeps its last good content, and what disappears does so only
@@ -89,7 +76,7 @@ export function createFileMemory({ farewell, ticks = () => performance.now() }: 
 
   async function takeFile(path: string, seen: SeenFile): Promise<void> {
     const known = files.get(path)
-    const reading = await read(path, seen)
+    const reading = await readSeen(path, seen)
     switch (reading.kind) {
       case 'moved':
         waiting = true
@@ -136,26 +123,41 @@ export function createFileMemory({ farewell, ticks = () => performance.now() }: 
     }
   }
 
-  async function take(seen: Scan | undefined, moving: ReadonlySet<string> = new Set()): Promise<void> {
+  async function take(seen: Scan, moving: ReadonlySet<string> = new Set()): Promise<void> {
     waiting = moving.size > 0
-    around = seen?.problems ?? [keptAll(files.size > 0)]
-    if (seen === undefined) return
-    first ??= new Set(seen.files.keys())
+    around = seen.lost === undefined ? seen.problems : [keptAll(seen.lost, files.size > 0)]
+    if (seen.lost !== undefined) return
+    first ??= new Set([...seen.files.keys(), ...seen.unseen])
     if ([...seen.files.keys()].some((path) => !files.has(path))) before = protecting(files)
     for (const [path, file] of seen.files) {
       const known = files.get(path)
-      if (known?.print === file.print) known.since = undefined
-      else if (!moving.has(path)) await takeFile(path, file)
+      if (known?.print !== file.print && !moving.has(path)) await takeFile(path, file)
+      // It is there, if only while it is being written: an absence before that is over.
+      else if (known !== undefined) known.since = undefined
     }
+    for (const path of seen.unseen) takeUnseen(path)
     forget(seen)
+  }
+
+  /** What is there and was never read may be anything, as a file that cannot be read is; its problem is told with the look. */
+  function takeUnseen(path: string): void {
+    if ([...files.keys()].some((known) => known === path || known.startsWith(`${path}/`))) return
+    const stood = stoodBefore(path)
+    const nothing = { digest: '', print: undefined, problems: [], good: false, since: undefined }
+    store(path, { ...nothing, manifests: [unknownFile(path)], stood })
   }
 
   const problems = (): readonly Problem[] => [...around, ...inOrder(files).flatMap((file) => file.problems)]
 
   return {
-    differs: (seen) =>
-      seen !== undefined &&
-      (seen.files.size !== files.size || [...seen.files].some(([path, { print }]) => files.get(path)?.print !== print)),
+    differs: (seen) => {
+      if (seen.lost !== undefined) return false
+      const hidden = seen.unseen.filter((path) => files.has(path)).length
+      return (
+        seen.files.size + hidden !== files.size ||
+        [...seen.files].some(([path, { print }]) => files.get(path)?.print !== print)
+      )
+    },
     take,
     state: () => ({ manifests: inForce(files), problems: problems() }),
     version: () => `${generation} ${JSON.stringify(problems())}`,
@@ -209,34 +211,5 @@ const keeping = (good: boolean, problems: readonly Problem[]): readonly Problem[
     ? problems.map((problem) => ({ ...problem, say: `${problem.say} (the last good version stays in force)` }))
     : problems
 
-const keptAll = (any: boolean): Problem =>
-  fault(
-    'unreadable-source',
-    [],
-    any ? 'the directory cannot be read (all that was read before stays in force)' : 'the directory cannot be read',
-  )
-
-/** Reads a file if it still is the one that was seen, before and after. */
-async function read(path: string, { real, print }: SeenFile): Promise<Reading> {
-  const failed = (say: string): Reading => ({
-    kind: 'failed',
-    problem: { ...fault('unreadable-source', [], say), file: path },
-  })
-  try {
-    // Its links were followed when it was looked at; one that came since could lead anywhere.
-    const handle = await open(real, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
-    try {
-      const same = async (): Promise<boolean> => fingerprint(await handle.stat({ bigint: true })) === print
-      if (!(await same())) return { kind: 'moved' }
-      const bytes = await handle.readFile()
-      if (!(await same())) return { kind: 'moved' }
-      const digest = createHash('sha256').update(bytes).digest('base64')
-      return { kind: 'text', text: new TextDecoder('utf-8', { fatal: true }).decode(bytes), digest }
-    } finally {
-      await handle.close()
-    }
-  } catch (cause) {
-    if (errorCode(cause) === 'ENOENT') return { kind: 'moved' }
-    return failed(cause instanceof TypeError ? 'is not UTF-8 text' : `cannot be read (${errorCode(cause)})`)
-  }
-}
+const keptAll = (problem: Problem, any: boolean): Problem =>
+  any ? { ...problem, say: `${problem.say} (all that was read before stays in force)` } : problem

@@ -104,7 +104,7 @@ export function createFileSource(options: FileSourceOptions): Source {
 const mostLooks = 10
 
 interface Settled {
-  readonly seen: Scan | undefined
+  readonly seen: Scan
   readonly moving: ReadonlySet<string>
 }
 
@@ -118,7 +118,7 @@ const rest = 1000
 async function atRest(directory: string): Promise<Settled | undefined> {
   const seen = await scan(directory)
   const now = Date.now()
-  const quiet = [...(seen?.files.values() ?? [])].every(({ changed }) => now - changed > rest)
+  const quiet = [...seen.files.values()].every(({ changed }) => now - changed > rest)
   return quiet ? { seen, moving: new Set() } : undefined
 }
 
@@ -130,7 +130,7 @@ async function settled(directory: string, memory: FileMemory, settle: number): P
     await new Promise((done) => setTimeout(done, settle))
     const next = await scan(directory)
     moving = changed(seen, next)
-    const quiet = moving.size === 0 && seen?.files.size === next?.files.size
+    const quiet = moving.size === 0 && seen.files.size === next.files.size
     seen = next
     if (quiet) break
   }
@@ -138,7 +138,7 @@ async function settled(directory: string, memory: FileMemory, settle: number): P
 }
 
 /** Files that the later look sees otherwise, or for the first time. */
-function changed(earlier: Scan | undefined, later: Scan | undefined): ReadonlySet<string> {
-  const files = [...(later?.files ?? [])]
-  return new Set(files.filter(([path, { print }]) => earlier?.files.get(path)?.print !== print).map(([path]) => path))
+function changed(earlier: Scan, later: Scan): ReadonlySet<string> {
+  const files = [...later.files]
+  return new Set(files.filter(([path, { print }]) => earlier.files.get(path)?.print !== print).map(([path]) => path))
 }

@@ -61,6 +61,10 @@ async function following(path: string) {
   return { source, states, latest, until }
 }
 
+/** Files of which nothing was ever read: each may be anything. */
+const unread = ({ manifests }: SourceState): readonly string[] =>
+  manifests.flatMap(({ kind, file, broken }) => (broken && kind === '' ? (file ?? '') : []))
+
 describe('reading once', () => {
   it('takes .yaml, .yml and .json in folders of any depth, by path, and nothing else', async () => {
     const path = await directory({
@@ -102,8 +106,14 @@ describe('reading once', () => {
   it('a directory that is not there is one problem', async () => {
     const state = await readDirectory(join(tmpdir(), 'gatehouse-nowhere'))
     expect(state.manifests).toEqual([])
-    expect(said(state)).toEqual(['the directory cannot be read'])
-    expect(state.problems[0]?.code).toBe('unreadable-source')
+    expect(state.problems).toMatchObject([
+      {
+        code: 'unreadable-source',
+        file: join(tmpdir(), 'gatehouse-nowhere'),
+        say: 'the directory cannot be read: there is nothing at this path (ENOENT)',
+        mend: 'make it, or name the directory of your policies',
+      },
+    ])
   })
 
   it('CFG-09 reads nothing outside the directory, by whatever link', async () => {
@@ -142,6 +152,7 @@ describe('reading once', () => {
     const state = await readDirectory(path)
     expect(held(state)).toEqual(['good=x'])
     expect(said(state)).toEqual(['huge.yaml:has more than 10000000 bytes', 'pipe.yaml:is no ordinary file'])
+    expect(unread(state)).toEqual(['huge.yaml', 'pipe.yaml'])
   })
 })
 
@@ -323,17 +334,37 @@ describe('CFG-08 following', () => {
     const lost = await until(({ problems }) => problems.length > 0)
     expect([held(lost), said(lost)]).toEqual([
       ['a=x'],
-      ['the directory cannot be read (all that was read before stays in force)'],
+      [
+        `${path}:the directory cannot be read: there is nothing at this path (ENOENT) (all that was read before stays in force)`,
+      ],
     ])
     await mkdir(path)
     await writeFile(join(path, 'a.yaml'), object('a', 'new'))
     expect(held(await until((state) => held(state).includes('a=new')))).toEqual(['a=new'])
   })
 
+  it('takes what it never could read for anything, until it can be read or is gone', async () => {
+    const path = await directory({ 'good.yaml': object('good'), 'huge.yaml': '', 'folder/a.yaml': object('a') })
+    const outside = await directory({ 'b.yaml': object('b') })
+    await truncate(join(path, 'huge.yaml'), 10_000_001)
+    await symlink(outside, join(path, 'link'))
+    const { until, latest, states } = await following(path)
+    expect([held(latest()), unread(latest())]).toEqual([
+      ['a=x', 'good=x'],
+      ['huge.yaml', 'link'],
+    ])
+    await sleep(1500)
+    expect(states).toHaveLength(1)
+    await writeFile(join(path, 'huge.yaml'), object('huge'))
+    expect(held(await until((state) => unread(state).length < 2))).toEqual(['a=x', 'good=x', 'huge=x'])
+    await rm(join(path, 'link'))
+    expect(unread(await until((state) => unread(state).length < 1))).toEqual([])
+  })
+
   it('starts with a directory that is not there yet', async () => {
     const path = join(await directory(), 'later')
     const { until, latest } = await following(path)
-    expect(said(latest())).toEqual(['the directory cannot be read'])
+    expect(said(latest())).toEqual([`${path}:the directory cannot be read: there is nothing at this path (ENOENT)`])
     await mkdir(path)
     await writeFile(join(path, 'a.yaml'), object('a'))
     expect(held(await until((state) => state.manifests.length > 0))).toEqual(['a=x'])
