@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { createRequire, enableCompileCache } from 'node:module'
 import { fileURLToPath } from 'node:url'
-import { UsageError } from './command/usage-error.ts'
+import { usableStartFile } from './command/start-file.ts'
 
 /*
  * The entrance: gives the command line the process, and turns whatever comes back into an exit code.
@@ -17,12 +17,14 @@ if (process.report !== undefined) process.report.excludeEnv = true
 // fault. Never in a directory for temporary files, Node's own choice: whoever writes there first would write what we run.
 enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/gatehouse', import.meta.url)))
 
-// Only a process that was forked can be a worker; the others need not load what tells.
-const supervisor = process.send === undefined ? undefined : (await import('./command/worker.ts')).supervisor()
+type Start = typeof import('./command/start.ts')
+
+const file = usableStartFile()
+const start = file === undefined ? await import('./command/start.ts') : ((await import(file)) as Start)
+const supervisor = await start.supervisorOf(process.send !== undefined)
 
 try {
-  const { program } = await import('./command/program.ts')
-  process.exitCode = await program({
+  process.exitCode = await start.program({
     version,
     args: process.argv.slice(2),
     environment: process.env,
@@ -44,7 +46,7 @@ try {
     supervisor,
   })
 } catch (cause) {
-  const expected = cause instanceof UsageError
+  const expected = cause instanceof start.UsageError
   const messages = supervisor?.messages ?? process.stderr
   messages.write(`gatehouse: ${expected ? cause.message : (cause as Error).stack}\n`)
   process.exitCode = expected ? 2 : 1

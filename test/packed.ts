@@ -31,6 +31,7 @@ try {
     'holds no test and no TypeScript source',
     !tarball.files.some(({ path }) => /^(test|src)\/|(?<!\.d)\.ts$/.test(path)),
   )
+  expect('holds no code of others', !tarball.files.some(({ path }) => path.startsWith('dist/start/')))
   await writeFile(join(folder, 'package.json'), '{"name":"stranger","private":true}')
   await exec('npm', ['install', '--no-audit', '--no-fund', '--omit=dev', join(folder, tarball.filename)], {
     cwd: folder,

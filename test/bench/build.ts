@@ -4,12 +4,13 @@ import { promisify } from 'node:util'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-/** Compiles the program to `dist/`, as its package has it. Rejects with the compiler's complaints. */
+/** Compiles the program to `dist/`, as its image has it. Rejects with the compiler's complaints. */
 export async function build(): Promise<void> {
   try {
     await promisify(execFile)(`${root}node_modules/.bin/tsc`, ['-p', 'src/tsconfig.json'], { cwd: root })
+    await promisify(execFile)(process.execPath, ['deploy/bundle.ts'], { cwd: root })
   } catch (cause) {
-    throw new Error(`the program does not compile:\n${(cause as { stdout?: string }).stdout ?? String(cause)}`, {
+    throw new Error(`the program does not compile:\n${(cause as { stdout?: string }).stdout || String(cause)}`, {
       cause,
     })
   }
