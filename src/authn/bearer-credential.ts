@@ -50,14 +50,17 @@ export const credentialSources = z
 
 export const bearerHeader: readonly CredentialSource[] = [{ header: 'Authorization', scheme: 'Bearer' }]
 
-/** What one request carries for a method: the text is bounded by the header limits only, and not examined. */
+/** What one request carries for a method; the text is bounded by the header limits only. */
 export type Presented =
   | { readonly kind: 'absent' }
   | { readonly kind: 'credential'; readonly text: string }
   | { readonly kind: 'refused'; readonly reason: DenyReason }
 
 export interface CredentialReader {
+  /** A text of visible ASCII (RFC 6750 §2.1 has fewer characters yet), or a refusal. */
   readonly read: (request: AuthRequest) => Presented
+  /** The same with whatever text there is: for methods that know a text which they examined before. */
+  readonly find: (request: AuthRequest) => Presented
   /** True where one of the places holds anything at all, also under another scheme. */
   readonly presented: (request: AuthRequest) => boolean
   /** Lower-case names of the headers that are read. */
@@ -77,17 +80,22 @@ interface Place {
 /** Makes the one reader of a method's credential out of the places that its policy names. */
 export function credentialReader(sources: readonly CredentialSource[]): CredentialReader {
   const places = sources.map(placeOf)
+  const find = (request: AuthRequest): Presented => {
+    let found: Presented = absent
+    for (const place of places) {
+      const here = place.read(request)
+      if (here.kind === 'absent') continue
+      if (here.kind === 'refused') return here
+      if (found.kind !== 'absent') return repeatedly
+      found = here
+    }
+    return found
+  }
   return {
+    find,
     read: (request) => {
-      let found: Presented = absent
-      for (const place of places) {
-        const here = place.read(request)
-        if (here.kind === 'absent') continue
-        if (here.kind === 'refused') return here
-        if (found.kind !== 'absent') return repeatedly
-        found = here
-      }
-      return found
+      const found = find(request)
+      return found.kind === 'credential' && !/^[\x21-\x7e]+$/.test(found.text) ? malformed : found
     },
     presented: (request) => places.some((place) => place.filled(request)),
     reads: [...new Set(places.flatMap((place) => place.header ?? []))],
@@ -123,7 +131,7 @@ function schemed(value: string, scheme: string): Presented {
   return end < 0 || value[end] !== ' ' ? malformed : single(value.slice(end + 1))
 }
 
-const single = (text: string): Presented => (/^[\x21-\x7e]+$/.test(text) ? { kind: 'credential', text } : malformed)
+const single = (text: string): Presented => ({ kind: 'credential', text })
 
 /** Without the white space around it (RFC 9110 §5.5). No regex: `[ \\t]+$` takes time by the square of the blanks inside. */
 function trimmed(value: string): string {

@@ -35,7 +35,7 @@ function authenticator(block: JwtBlock, source: KeySource, { name, services }: M
     name,
     kind: 'jwt',
     authenticate: (request: AuthRequest, signal) => {
-      const presented = reader.read(request)
+      const presented = reader.find(request) // what is no token is refused as one, where it is not known
       switch (presented.kind) {
         case 'absent':
           return absent
