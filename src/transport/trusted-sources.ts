@@ -1,4 +1,5 @@
 import { BlockList, isIP } from 'node:net'
+import { boundedMemo } from '../model/bounded-memo.ts'
 
 /** Says whether the peer at an address may speak for others. */
 export type TrustedSources = (address: string | undefined) => boolean
@@ -7,12 +8,13 @@ export type TrustedSources = (address: string | undefined) => boolean
 export function trustedSources(blocks: readonly string[]): TrustedSources {
   const list = new BlockList()
   for (const block of blocks) add(list, block)
-  return (address) => {
-    if (address === undefined) return false
+  // The same few gateways ask every time.
+  const trusted = boundedMemo(1024, (address) => {
     const plain = plainAddress(address)
     const family = isIP(plain)
     return family !== 0 && list.check(plain, family === 4 ? 'ipv4' : 'ipv6')
-  }
+  })
+  return (address) => address !== undefined && trusted(address)
 }
 
 /** An address without what a dual-stack socket puts around it: `::ffff:10.0.0.1` is 10.0.0.1, and a zone is no part of it. */

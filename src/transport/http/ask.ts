@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Http2ServerRequest } from 'node:http2'
+import { boundedMemo } from '../../model/bounded-memo.ts'
 import type { DenyReason } from '../../model/decision.ts'
 import type { HeaderMap } from '../../model/header.ts'
 import { plainAddress } from '../trusted-sources.ts'
@@ -20,11 +21,13 @@ export function readAsk(incoming: Incoming, trusts: TrustedSources): Ask {
     target: incoming.url ?? '',
     authority: authority ?? hosts[0] ?? '',
     headers,
-    peer: peer === undefined ? undefined : plainAddress(peer),
+    peer: peer === undefined ? undefined : peerAddress(peer),
     trusted: trusts(peer),
     fault: hostFault(hosts, authority) ?? framingFault(second ? '2' : incoming.httpVersion, headers),
   }
 }
+
+const peerAddress = boundedMemo(1024, plainAddress)
 
 interface Sorted {
   readonly headers: HeaderMap
