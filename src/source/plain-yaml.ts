@@ -10,6 +10,7 @@ import {
 } from 'js-yaml'
 import type { Event } from 'js-yaml'
 import type { Path } from '../model/result.ts'
+import { readByForm } from './yaml-forms.ts'
 
 /*
  * The YAML that nearly all manifests are written in. It gives the data that `yaml-manifests.ts` gives without a complaint, or gives
@@ -57,13 +58,38 @@ const schema = CORE_SCHEMA.withTags(mapTag, seqTag)
 /** The documents of a text, or undefined where it is not plain. */
 export function readPlainYaml(text: string): PlainDocuments | undefined {
   try {
-    const events = parseEvents(text, { maxDepth })
-    if (marks.test(text) && !events.every(isPlain)) return undefined
-    return { objects: constructFromEvents(events, { source: text, schema }), line: lineFinder(text) }
+    const objects = marks.test(text)
+      ? readAll(text)
+      : (apart(text)?.map((one) => readByForm(one, readOne)) ?? readAll(text))
+    return { objects, line: lineFinder(text) }
   } catch {
     return undefined
   }
 }
+
+/** Throws where the text is not plain, or not YAML. */
+function readAll(text: string): readonly unknown[] {
+  const events = parseEvents(text, { maxDepth })
+  if (marks.test(text) && !events.every(isPlain)) throw new Error('not plain')
+  return constructFromEvents(events, { source: text, schema })
+}
+
+function readOne(text: string): unknown {
+  const [object, ...more] = readAll(text)
+  if (object === undefined || more.length > 0) throw new Error('not one document')
+  return object
+}
+
+/** The texts of the documents, where nothing but plain `---` lines parts them: such a line is a mark wherever it stands (YAML 1.2 §9.1.4). */
+function apart(text: string): readonly string[] | undefined {
+  const parts = text.split(/^---[ \t]*\n/m)
+  const documents = blank.test(parts[0] ?? '') ? parts.slice(1) : parts
+  return documents.some((one) => blank.test(one) || unusual.test(one)) ? undefined : documents
+}
+
+const blank = /^(?:[ \t]*(?:#.*)?(?:\n|$))*$/
+/** Other marks of documents, and a mark of byte order. */
+const unusual = /^(?:---|\.\.\.)|\ufeff/m
 
 /** Without any of these there is no directive, anchor, alias or tag. */
 const marks = /[%&*!]/
