@@ -55,6 +55,7 @@ export function followTls({ settings, onChange, warn }: TlsRegistrationParts, in
       .catch(unreadable)
   const pair = watchTls(
     files,
+    undefined,
     { changed: ({ cert }) => void take(cert).catch(unreadable), refused: () => undefined },
     intervalMillis,
   )

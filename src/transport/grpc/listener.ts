@@ -66,15 +66,16 @@ async function secured({ connected, tlsRefused }: ListenerParts, files: TlsFiles
   const mutual = files.clientCa !== undefined
   const clients = { requestCert: mutual, rejectUnauthorized: mutual }
   const options = { ...tlsPolicy, ...clients, noDelay: true }
-  const server = createTlsServer({ ...options, ...(await readTls(files)) }, (socket) => {
+  const material = await readTls(files)
+  const server = createTlsServer({ ...options, ...material }, (socket) => {
     // A stream of its own: HTTP/2 would write past the socket into its TLS engine, which aborts the process when two writes meet
     // there, and one of them is the notice of a drain. It also takes HTTP/2 from gateways that send no ALPN, as Envoy by default.
     connected(Duplex.from({ readable: socket, writable: socket }), socket.remoteAddress)
   })
   server.on('tlsClientError', () => undefined) // the handshake failed: the socket is closed already
-  const watch = watchTls(files, {
+  const watch = watchTls(files, material, {
     // A new context has new ticket keys, so no session of the old client CA can be resumed.
-    changed: (material) => server.setSecureContext({ ...tlsPolicy, ...material }),
+    changed: (renewed) => server.setSecureContext({ ...tlsPolicy, ...renewed }),
     refused: (reason) => tlsRefused?.(reason),
   })
   return { server, close: watch.close }

@@ -56,22 +56,44 @@ export interface TlsWatcher {
 
 /**
  * Reads the files again whenever one of them changes. By polling, because a mounted Secret changes by a swap of symbolic links;
- * certificate and key may change one after the other, and the pair counts once it fits.
+ * certificate and key may change one after the other, and the pair counts once it fits. `inForce` is what was read before, if anything.
  */
-export function watchTls(files: TlsFiles, watcher: TlsWatcher, intervalMillis = 1_000): { readonly close: () => void } {
+export function watchTls(
+  files: TlsFiles,
+  inForce: TlsMaterial | undefined,
+  watcher: TlsWatcher,
+  intervalMillis = 1_000,
+): { readonly close: () => void } {
   const paths = [files.certificate, files.key, ...(files.clientCa === undefined ? [] : [files.clientCa])]
   let open = true
-  const reread = (): void => {
-    readTls(files).then(
-      (material) => (open ? watcher.changed(material) : undefined),
-      (reason: unknown) => (open ? watcher.refused(reason as Error) : undefined),
-    )
+  let known = inForce
+  let complaint = ''
+  const take = (material: TlsMaterial): void => {
+    complaint = ''
+    if (!open || sameMaterial(material, known)) return
+    known = material
+    watcher.changed(material)
   }
+  const refuse = (reason: Error): void => {
+    if (!open || reason.message === complaint) return
+    complaint = reason.message
+    watcher.refused(reason)
+  }
+  const reread = (): void => void readTls(files).then(take, refuse)
   for (const path of paths) watchFile(path, { interval: intervalMillis, persistent: false }, reread)
+  // The watch knows of no change before its first look; by now that is over.
+  const first = setTimeout(reread, intervalMillis).unref()
   return {
     close() {
       open = false
+      clearTimeout(first)
       for (const path of paths) unwatchFile(path, reread)
     },
   }
 }
+
+const sameMaterial = (one: TlsMaterial, other: TlsMaterial | undefined): boolean =>
+  other !== undefined &&
+  one.cert.equals(other.cert) &&
+  one.key.equals(other.key) &&
+  (one.ca?.equals(other.ca ?? Buffer.alloc(0)) ?? other.ca === undefined)

@@ -63,7 +63,7 @@ async function secured(
   const material = await readTls(files)
   const server = createTlsServer({ ...policy, ...clients, noDelay: true, allowHalfOpen: true, ...material }, connected)
   server.on('tlsClientError', () => undefined) // the handshake failed: the socket is closed already
-  const watch = watchTls(files, {
+  const watch = watchTls(files, material, {
     changed: (renewed) => server.setSecureContext({ ...policy, ...renewed }),
     refused: (reason) => tlsRefused?.(reason),
   })

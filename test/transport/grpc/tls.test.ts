@@ -11,6 +11,8 @@ import { credentials } from '@grpc/grpc-js'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { authority, opensslMissing } from '../../support/certificates.ts'
 import type { Authority } from '../../support/certificates.ts'
+import { readTls, watchTls } from '../../../src/transport/grpc/tls.ts'
+import type { TlsMaterial } from '../../../src/transport/grpc/tls.ts'
 import { checkHead, frame, speak, types } from './frames.ts'
 import { attributes, checker, encode, serving, verdict } from './serving.ts'
 
@@ -157,6 +159,24 @@ describe.skipIf(opensslMissing && process.env['CI'] === undefined)(
       expect(verdict(await old.check(attributes()))).toBe('allow')
       expect(refused.join()).not.toContain('PRIVATE')
     }, 15_000)
+
+    it('REL-27 takes what was renewed before the watch had its first look, and says nothing of what is the same', async () => {
+      const { folder, put } = await secured(false)
+      const files = { certificate: join(folder, 'tls.crt'), key: join(folder, 'tls.key') }
+      const before = await readTls(files)
+      const next = ours.issue('DNS:localhost')
+      await put('tls.crt', next.cert)
+      await put('tls.key', next.key)
+      const told: string[] = []
+      const tell = {
+        changed: ({ cert }: TlsMaterial) => told.push(cert.toString()),
+        refused: () => told.push('refused'),
+      }
+      for (const inForce of [before, await readTls(files)]) ends.push(watchTls(files, inForce, tell, 50).close)
+      await expect.poll(() => told, { timeout: 5_000 }).toEqual([next.cert])
+      await sleep(200)
+      expect(told).toEqual([next.cert])
+    })
 
     it('REL-27 takes a new client CA without a restart', async () => {
       const { target, put } = await secured(true)
