@@ -34,6 +34,7 @@ const block = z
     ),
   })
   .refine((one) => one.header === undefined || one.credential === undefined, 'has header or credential, not both')
+  .describe('Keys that you hand out, one or more for each owner.')
 
 type Block = z.infer<typeof block>
 

@@ -59,6 +59,7 @@ const block = z
   })
   .refine((one) => one.endpoint !== undefined || one.issuer !== undefined, 'has endpoint or issuer, or both')
   .refine((one) => one.signed === undefined || one.issuer !== undefined, 'has issuer where answers are signed')
+  .describe('Tokens of any form, judged by an authorization server (OAuth 2.0 introspection, RFC 7662).')
 
 type Block = z.infer<typeof block>
 

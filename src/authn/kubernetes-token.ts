@@ -15,30 +15,32 @@ import type { Authenticator, Compiled, Method, MethodContext, Outcome } from './
 import type { Shared } from './shared-questions.ts'
 import { isJsonObject, parseStrictJson } from './strict-json.ts'
 
-const block = z.strictObject({
-  audiences: z
-    .array(z.string().min(1).max(1024))
-    .min(1)
-    .max(32)
-    .describe('A token must be for one of these, as its `aud` or its TokenRequest says.'),
-  credential: credentialSources.default([...bearerHeader]),
-  cache: z
-    .strictObject({
-      seconds: z
-        .int()
-        .min(0)
-        .max(300)
-        .default(10)
-        .describe("How long an answer is believed: a deleted account is seen this late. Never past the token's exp."),
-    })
-    .default({ seconds: 10 })
-    .describe('How long answers are kept. A refusal is believed for ten seconds at most.'),
-  realm: z
-    .string()
-    .regex(realmForm, 'has a character that a challenge cannot carry')
-    .default('gatehouse')
-    .describe('Realm that a challenge names.'),
-})
+const block = z
+  .strictObject({
+    audiences: z
+      .array(z.string().min(1).max(1024))
+      .min(1)
+      .max(32)
+      .describe('A token must be for one of these, as its `aud` or its TokenRequest says.'),
+    credential: credentialSources.default([...bearerHeader]),
+    cache: z
+      .strictObject({
+        seconds: z
+          .int()
+          .min(0)
+          .max(300)
+          .default(10)
+          .describe("How long an answer is believed: a deleted account is seen this late. Never past the token's exp."),
+      })
+      .default({ seconds: 10 })
+      .describe('How long answers are kept. A refusal is believed for ten seconds at most.'),
+    realm: z
+      .string()
+      .regex(realmForm, 'has a character that a challenge cannot carry')
+      .default('gatehouse')
+      .describe('Realm that a challenge names.'),
+  })
+  .describe('Tokens of service accounts, judged by the API server (TokenReview).')
 
 type Block = z.infer<typeof block>
 

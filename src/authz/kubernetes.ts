@@ -51,6 +51,7 @@ const schema = z
       path === undefined || [group, subresource, name, namespace].every((one) => one === undefined),
     'has group, subresource, name and namespace only with a resource',
   )
+  .describe('The RBAC of the cluster lets the user do this (SubjectAccessReview).')
 
 type Block = z.infer<typeof schema>
 
