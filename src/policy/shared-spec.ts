@@ -41,6 +41,17 @@ type Read = { readonly ok: true; readonly value: unknown } | { readonly ok: fals
 
 function fieldOf(name: string, schema: z.ZodType, given: unknown): Read {
   if (typeof given !== 'object' || given === null || unshared.has(name)) return validated(schema, given)
+  // Documents of one form share what they both say (source/yaml-forms.ts).
+  const very = ofObject.get(given)
+  if (very?.name === name) return very.read
+  const read = byText(name, schema, given)
+  if (Object.isFrozen(given)) ofObject.set(given, { name, read })
+  return read
+}
+
+const ofObject = new WeakMap<object, { readonly name: string; readonly read: Read }>()
+
+function byText(name: string, schema: z.ZodType, given: object): Read {
   const key = `${name} ${JSON.stringify(given)}`
   const before = key.length > longest ? undefined : lately.get(key)
   if (before !== undefined) return { ok: true, value: before }

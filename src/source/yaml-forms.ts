@@ -14,18 +14,23 @@ const words = /^(?:null|true|false|yes|no|on|off|y|n)$/i
 const remembered = /^kind: (?:AuthPolicy|HTTPRoute)$/m
 const longest = 16_384
 
-/** Stands for the name that was found at a place of a document. */
-class Slot {
-  readonly index: number
-  constructor(index: number) {
-    this.index = index
-  }
+/** A value of a form. What is in a list or an object are the names from one index to before another. */
+type Node =
+  | { readonly kind: 'same'; readonly value: unknown }
+  | { readonly kind: 'name'; readonly index: number }
+  | (Span & { readonly kind: 'list'; readonly items: readonly Node[] })
+  | (Span & { readonly kind: 'object'; readonly members: readonly (readonly [string, Node])[] })
+
+interface Span {
+  readonly from: number
+  readonly to: number
+  /** What was made of it last, of which names: documents that say the same there share it. */
+  last: { readonly names: readonly string[]; readonly made: object } | undefined
 }
 
-/** `plain` is false where a mark became a part of something: such documents are read as they are. */
+/** Undefined where a mark became a part of something: such documents are read as they are. */
 interface Form {
-  readonly plain: boolean
-  readonly template: unknown
+  readonly root: Node | undefined
 }
 
 const forms = new LRUCache<string, Form>({ max: 200 })
@@ -44,51 +49,81 @@ export function readByForm(text: string, read: (text: string) => unknown): unkno
     names.push(name)
     return `${before}${slot}`
   })
-  const known = forms.get(form) ?? learn(form, names.length, read)
-  return known.plain ? filled(known.template, names) : read(text)
+  const { root } = forms.get(form) ?? learn(form, names.length, read)
+  return root === undefined ? read(text) : filled(root, names)
 }
 
 function learn(form: string, count: number, read: (text: string) => unknown): Form {
   let index = 0
-  const seen: number[] = []
-  const made = template(read(form.replaceAll(slot, () => mark(index++))), seen)
+  const root = nodeOf(read(form.replaceAll(slot, () => mark(index++))), { next: 0 })
   // A name that came out nowhere, or not by itself, is a part of something else: a comment, or a text of several lines.
-  const plain = made !== undefined && seen.length === count && new Set(seen).size === count
-  const learnt = { plain, template: plain ? made.value : undefined }
+  const learnt = { root: root !== undefined && spanOf(root).to === count ? root : undefined }
   forms.set(form, learnt)
   return learnt
 }
 
-interface Made {
-  readonly value: unknown
-}
-
-/** The document with slots in place of the marks, or undefined where a mark is not all of a value. */
-function template(value: unknown, seen: number[]): Made | undefined {
+/** The value with names in place of the marks, or undefined where these are not each all of a value, in the order of the text. */
+function nodeOf(value: unknown, seen: { next: number }): Node | undefined {
+  const from = seen.next
   if (typeof value === 'string') {
     const found = marks.exec(value)
-    if (found === null) return { value }
-    if (found[0] !== value) return undefined
+    if (found === null) return { kind: 'same', value }
     const index = Number(found[1])
-    seen.push(index)
-    return { value: new Slot(index) }
+    seen.next += 1
+    return found[0] === value && index === from ? { kind: 'name', index } : undefined
   }
-  if (typeof value !== 'object' || value === null) return { value }
+  if (typeof value !== 'object' || value === null) return { kind: 'same', value }
   if (Array.isArray(value)) {
-    const items = value.map((item) => template(item, seen))
-    return items.some((item) => item === undefined) ? undefined : { value: items.map((item) => item?.value) }
+    const items = value.flatMap((item) => nodeOf(item, seen) ?? [])
+    return items.length < value.length ? undefined : { kind: 'list', items, from, to: seen.next, last: undefined }
   }
-  const members = Object.entries(value).map(([key, item]) => [key, template(item, seen)] as const)
-  return members.some(([key, item]) => item === undefined || marks.test(key))
-    ? undefined
-    : { value: Object.fromEntries(members.map(([key, item]) => [key, item?.value])) }
+  const entries = Object.entries(value)
+  const members = entries.flatMap(([key, item]) => {
+    const node = marks.test(key) ? undefined : nodeOf(item, seen)
+    return node === undefined ? [] : [[key, node] as const]
+  })
+  return members.length < entries.length ? undefined : { kind: 'object', members, from, to: seen.next, last: undefined }
 }
 
-function filled(value: unknown, names: readonly string[]): unknown {
-  if (typeof value !== 'object' || value === null) return value
-  if (value instanceof Slot) return names[value.index]
-  if (Array.isArray(value)) return value.map((item) => filled(item, names))
-  const object: Record<string, unknown> = {}
-  for (const [key, item] of Object.entries(value)) object[key] = filled(item, names)
-  return object
+const spanOf = (node: Node): { readonly to: number } => {
+  switch (node.kind) {
+    case 'same':
+      return { to: 0 }
+    case 'name':
+      return { to: node.index + 1 }
+    case 'list':
+    case 'object':
+      return node
+  }
+}
+
+function filled(node: Node, names: readonly string[]): unknown {
+  switch (node.kind) {
+    case 'same':
+      return node.value
+    case 'name':
+      return names[node.index]
+    case 'list':
+      return shared(node, names, () => node.items.map((item) => filled(item, names)))
+    case 'object':
+      return shared(node, names, () => {
+        const object: Record<string, unknown> = {}
+        for (const [key, member] of node.members) object[key] = filled(member, names)
+        return object
+      })
+  }
+}
+
+/** Frozen, because it is part of several documents. */
+function shared(span: Span, names: readonly string[], make: () => object): object {
+  const { last, from, to } = span
+  if (last !== undefined && sameNames(last.names, names, from, to)) return last.made
+  const made = Object.freeze(make())
+  span.last = { names, made }
+  return made
+}
+
+function sameNames(one: readonly string[], other: readonly string[], from: number, to: number): boolean {
+  for (let index = from; index < to; index += 1) if (one[index] !== other[index]) return false
+  return true
 }

@@ -40,11 +40,14 @@ describe('a document of a known form', () => {
     }
     expect(seen).toHaveLength(1)
   })
-  it('gives objects of its own each time', () => {
+  it('shares with the one before it what both say, which nobody can change', () => {
     const read = (text: string): unknown => whole(text)?.[0]
-    const [one, other] = ['one', 'other'].map((name) => readByForm(policy(name, 'spec:', '  l:', '    - a'), read))
-    Object.assign((one as { spec: object }).spec, { l: 'changed' })
-    expect(other).toMatchObject({ metadata: { name: 'other' }, spec: { l: ['a'] } })
+    const [one, other] = ['one', 'other'].map(
+      (name) => readByForm(policy(name, 'spec:', '  l:', '    - a'), read) as { metadata: object; spec: { l: object } },
+    )
+    expect(other?.spec).toBe(one?.spec)
+    expect([one?.metadata, other?.metadata]).toEqual([{ name: 'one' }, { name: 'other' }])
+    expect([one, one?.spec, one?.spec.l].every((part) => Object.isFrozen(part))).toBe(true)
   })
   it('remembers nothing of a kind that may hold a secret', () => {
     const seen: string[] = []
