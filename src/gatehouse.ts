@@ -36,6 +36,8 @@ export interface Parts {
 export interface State {
   readonly snapshot: Snapshot
   readonly manifests: readonly Manifest[]
+  /** Its rules by their namespaces. */
+  readonly sites: Compilation['sites']
   readonly problems: readonly Problem[]
   /** What became of each AuthPolicy; made when it is asked for. */
   readonly reports: () => readonly PolicyReport[]
@@ -144,14 +146,14 @@ export async function startGatehouse({
     )
     const compile = createCompiler(services, us)
     const loaded = source.start(({ manifests, problems: unread }) => {
-      const { snapshot, protectedRules, problems: uncompiled, reports } = compile(manifests)
+      const { snapshot, protectedRules, sites, problems: uncompiled, reports } = compile(manifests)
       const previous = current
       current = snapshot
       previous?.release()
       grpc?.setServing(ready())
       const problems = [...unread, ...uncompiled]
       report(metrics, { snapshot, protectedRules, problems })
-      onState({ snapshot, manifests, problems, reports })
+      onState({ snapshot, sites, manifests, problems, reports })
     })
     const stop: Running['stop'] = async ({ wait, grace }) => {
       draining = true

@@ -103,14 +103,14 @@ async function firstState(source: ReturnType<typeof openCluster>['source']): Pro
 export async function check(state: SourceState, settings: Settings, us: OurService | undefined): Promise<CheckReport> {
   const services = offlineServices()
   try {
-    const { snapshot, problems, reports } = createCompiler(services, us)(state.manifests)
+    const { snapshot, sites, problems } = createCompiler(services, us)(state.manifests)
     const { rules } = snapshot
     // The second object of a name is a problem of its own, and nothing that anybody serves.
     const world = worldOf(distinct(state.manifests, () => undefined).all)
     const budgets = { HTTP: settings.httpBudget, GRPC: settings.grpcBudget }
     const opened = openToGuests(rules, world.manifests)
     const unseen = us === undefined ? [] : missingService(world, us, { ...settings, problems: state.problems })
-    const wiring = examine({ world, us, rules: ruleNeeds(rules, reports()), budgets, ...trust(settings) })
+    const wiring = examine({ world, us, rules: ruleNeeds(sites), budgets, ...trust(settings) })
     snapshot.release()
     const refused = rules.filter(({ policy }) => policy === undefined)
     const told = new Set(wiring.flatMap(({ code, key }) => (key && explains.has(code) ? showRoute(key) : [])))

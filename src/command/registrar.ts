@@ -1,13 +1,18 @@
 import { worldOf } from '../cluster/objects.ts'
-import { examineGently } from '../doctor/examine.ts'
-import { ruleNeeds } from '../doctor/rule-needs.ts'
+import { createDoctor } from '../doctor/examine.ts'
+import type { Doctor } from '../doctor/examine.ts'
+import { needsByRoute } from '../doctor/rule-needs.ts'
+import type { Diagnosis } from '../doctor/diagnosis.ts'
 import type { DecisionRecord } from '../engine/engine.ts'
 import type { State } from '../gatehouse.ts'
 import { createController } from '../kubernetes/controller.ts'
 import { createProber } from '../kubernetes/probe.ts'
 import { createLease } from '../kubernetes/lease.ts'
 import { classOf } from '../model/decision.ts'
+import { createBreath, inSteps } from '../model/breath.ts'
+import type { Breathe } from '../model/breath.ts'
 import type { Clock } from '../model/clock.ts'
+import { memo } from '../model/memo.ts'
 import type { Problem } from '../model/result.ts'
 import type { Telemetry } from '../model/telemetry.ts'
 import { createEvidence } from '../registration/evidence.ts'
@@ -76,14 +81,16 @@ export function startRegistrar({ cluster, settings, clock, telemetry, identity, 
     tls: tls.current,
     ...(prober === undefined ? {} : { prober }),
   })
+  const budgets = { HTTP: settings.httpBudget, GRPC: settings.grpcBudget }
+  const doctor = createDoctor({ us, budgets, trust: believes(settings.trustedProxies) })
   let unseen: readonly string[] = []
   const examinations = inTurn<State>({
     ticks: clock.ticks,
     rest: 2,
     work: async (state) => {
       // What stands in the cluster for our TLS is not taken away before it is known whether we serve any.
-      const [seen] = await Promise.all([observed(state, cluster, settings), tls.read])
-      telemetry.level('wiring-findings', seen.findings.filter(({ severity }) => severity === 'error').length)
+      const [seen] = await Promise.all([observed(state, doctor, createBreath(clock.ticks)), tls.read])
+      telemetry.level('wiring-findings', seen.errors)
       const missing = missingService(seen.world, us, { ...settings, problems: state.problems }).map(showProblem)
       for (const line of missing) if (!unseen.includes(line)) warn(line)
       unseen = missing
@@ -121,18 +128,25 @@ function admission({ grantNamespaces }: Settings): Parameters<typeof createContr
   throw new UsageError(`--grant-namespaces: ${selector.findings.map(({ say }) => say).join('; ')}`)
 }
 
-const breathe = (): Promise<void> => new Promise((done) => setImmediate(done))
-
 /** What the controller is told of a state, with what the doctor says of it. */
-async function observed(state: State, { us }: Cluster, settings: Settings) {
+async function observed(state: State, doctor: Doctor, breathe: Breathe) {
   const world = worldOf(state.manifests)
   const reports = state.reports()
-  const rules = ruleNeeds(state.snapshot.rules, reports)
-  const budgets = { HTTP: settings.httpBudget, GRPC: settings.grpcBudget }
-  const given = { world, us, rules, budgets, trust: believes(settings.trustedProxies) }
-  const findings = await examineGently(given, breathe)
-  return { world, reports, findings, unlisted: new Set(state.problems.some(hidesObjects) ? listed : []) }
+  await breathe()
+  const { routes, others } = await inSteps(doctor(world, needsByRoute(state.sites)), breathe)
+  const errors = [...routes.values(), others].reduce((sum, found) => sum + errorsIn(found), 0)
+  return {
+    world,
+    reports,
+    findings: routes,
+    errors,
+    unlisted: new Set(state.problems.some(hidesObjects) ? listed : []),
+  }
 }
+
+const errorsIn = memo(
+  (found: readonly Diagnosis[]): number => found.filter(({ severity }) => severity === 'error').length,
+)
 
 /** Kinds for the lack of which something would be removed. */
 const listed = ['HTTPRoute', 'Namespace', 'ReferenceGrant']

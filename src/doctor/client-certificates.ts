@@ -3,24 +3,29 @@ import { diagnosis, edit, fixedBy } from './diagnosis.ts'
 import type { Diagnosis, Fix } from './diagnosis.ts'
 import type { Path } from '../model/result.ts'
 import type { Gateway, Listener } from './reach.ts'
-import type { RuleSite, Scene } from './scene.ts'
+import type { RuleSite } from './scene.ts'
+
+/** A finding about something that serves many routes: it is told once. */
+export interface Shared {
+  /** What tells it from others. */
+  readonly place: string
+  readonly finding: Diagnosis
+}
 
 /** Policies that trust the client's certificate, at gateways that do not ask for one or take any (GEP-91). */
-export function clientCertificates({ sites }: Scene): readonly Diagnosis[] {
-  // One finding an object and place, however many rules a gateway serves.
-  const found = new Map<string, Diagnosis>()
-  for (const site of sites) {
-    if (site.needs?.clientCertificate !== true) continue
-    for (const { gateway, listeners } of site.reach) {
-      if (gateway === undefined) continue
-      for (const one of ofGateway(site, gateway, listeners)) {
-        const place = `${gateway.manifest.namespace}/${gateway.manifest.name} ${one.code} ${one.path.join('.')}`
-        if (!found.has(place)) found.set(place, one)
-      }
-    }
-  }
-  return [...found.values()]
-}
+export const clientCertificates = (sites: readonly RuleSite[]): readonly Shared[] =>
+  sites
+    .filter(({ needs }) => needs?.clientCertificate === true)
+    .flatMap((site) =>
+      site.reach.flatMap(({ gateway, listeners }) =>
+        gateway === undefined ? [] : ofGateway(site, gateway, listeners).map((finding) => sharedOf(gateway, finding)),
+      ),
+    )
+
+const sharedOf = ({ manifest: { namespace, name } }: Gateway, finding: Diagnosis): Shared => ({
+  place: `${namespace}/${name} ${finding.code} ${finding.path.join('.')}`,
+  finding,
+})
 
 function ofGateway(site: RuleSite, gateway: Gateway, listeners: readonly Listener[]): readonly Diagnosis[] {
   const secure = listeners.filter(({ protocol }) => protocol === 'HTTPS' || protocol === 'TLS')

@@ -71,20 +71,20 @@ function insteadOf(
 }
 
 /** What the controllers themselves said of a route with our filter: it may be served all the same (R11). */
-export function routeAcceptance({ sites }: Scene): readonly Diagnosis[] {
-  const routes = new Set(sites.flatMap(({ route, filter }) => (filter === undefined ? [] : route)))
-  return [...routes].flatMap(({ manifest, object }) =>
-    object.status.parents.slice(0, 64).flatMap(({ parentRef, controllerName, conditions }, index) => {
-      const bad = conditions.find(
-        ({ type, status }) =>
-          (['Accepted', 'ResolvedRefs'].includes(type) && status === 'False') ||
-          (type === 'PartiallyInvalid' && status === 'True'),
-      )
-      if (bad === undefined) return []
-      const path = ['status', 'parents', index]
-      const say = `${clipped(controllerName)} says ${clipped(bad.type)}: ${clipped(bad.status)} (${clipped(bad.reason)}) of the route at ${clipped(parentRef.name)}`
-      const mend = "read the condition's message"
-      return [diagnosis(manifest, { code: 'route-not-accepted', severity: 'warning', path, say, mend })]
-    }),
-  )
+export function routeAcceptance(ofRoute: readonly RuleSite[]): readonly Diagnosis[] {
+  const { route } = ofRoute.find(({ filter }) => filter !== undefined) ?? {}
+  if (route === undefined) return []
+  const { manifest, object } = route
+  return object.status.parents.slice(0, 64).flatMap(({ parentRef, controllerName, conditions }, index) => {
+    const bad = conditions.find(
+      ({ type, status }) =>
+        (['Accepted', 'ResolvedRefs'].includes(type) && status === 'False') ||
+        (type === 'PartiallyInvalid' && status === 'True'),
+    )
+    if (bad === undefined) return []
+    const path = ['status', 'parents', index]
+    const say = `${clipped(controllerName)} says ${clipped(bad.type)}: ${clipped(bad.status)} (${clipped(bad.reason)}) of the route at ${clipped(parentRef.name)}`
+    const mend = "read the condition's message"
+    return [diagnosis(manifest, { code: 'route-not-accepted', severity: 'warning', path, say, mend })]
+  })
 }

@@ -1,9 +1,11 @@
 import { z } from 'zod'
 import { asksUs } from '../cluster/objects.ts'
 import type { ClusterObject, World } from '../cluster/objects.ts'
+import { memo } from '../model/memo.ts'
 import { checkPath } from '../model/route.ts'
 import type { Path } from '../model/result.ts'
 import { gatewayGroup } from '../policy/document.ts'
+import type { Manifest } from '../policy/manifest.ts'
 import { clipped, diagnosis, fixedBy } from './diagnosis.ts'
 import type { Diagnosis } from './diagnosis.ts'
 import { placeholderHeader } from './mended-filter.ts'
@@ -48,14 +50,14 @@ type Rule = z.output<typeof rule>
 
 /**
  * GRPCRoutes have no ExternalAuth filter (GEP-1494). They are worth a look where somebody counts on one: the filter stands in
- * the route, a policy is for its whole Gateway, or protected routes are beside it.
+ * the route, a policy is for its whole Gateway, or protected routes are beside it (at `protectedAt`).
  */
-export function grpcRoutes(scene: Scene): readonly Diagnosis[] {
-  const { world, sites } = scene
-  const guarded = new Set(sites.flatMap(({ needs, reach }) => (needs === undefined ? [] : reach.map(({ id }) => id))))
-  const covered = coveredGateways(world)
-  return world.of('GRPCRoute').flatMap((route) => {
-    const found = reasonFor(route, { guarded, covered }, scene)
+export function grpcRoutes(world: World, protectedAt: () => ReadonlySet<string>, scene: Scene): readonly Diagnosis[] {
+  const routes = world.of('GRPCRoute')
+  if (routes.length === 0) return []
+  const gateways = { guarded: protectedAt(), covered: coveredGateways(world) }
+  return routes.flatMap((route) => {
+    const found = reasonFor(route, gateways, scene)
     if (found === undefined) return []
     const mend = 'protect it by an HTTPRoute that matches /package.Service/Method, in its place'
     const said = { code: 'unprotectable-route', severity: 'warning', ...found, mend } as const
@@ -64,18 +66,16 @@ export function grpcRoutes(scene: Scene): readonly Diagnosis[] {
 }
 
 /** Policies for whole Gateways (`namespace/name`), by name. */
-const coveredGateways = (world: World): ReadonlyMap<string, string> =>
-  new Map(
-    world.manifests
-      .filter(({ kind }) => kind === 'AuthPolicy')
-      .flatMap(({ namespace, name, object }) => {
-        const read = policy.safeParse(object)
-        const targets = read.success ? read.data.spec.targetRefs.slice(0, 64) : []
-        return targets
-          .filter(({ kind }) => kind === 'Gateway')
-          .map((target) => [`${namespace}/${target.name}`, `${namespace}/${name}`] as const)
-      }),
-  )
+const coveredGateways = ({ manifests }: World): ReadonlyMap<string, string> =>
+  new Map(manifests.flatMap((one) => (one.kind === 'AuthPolicy' ? coveredBy(one) : [])))
+
+const coveredBy = memo(({ namespace, name, object }: Manifest): readonly (readonly [string, string])[] => {
+  const read = policy.safeParse(object)
+  const targets = read.success ? read.data.spec.targetRefs.slice(0, 64) : []
+  return targets
+    .filter(({ kind }) => kind === 'Gateway')
+    .map((target) => [`${namespace}/${target.name}`, `${namespace}/${name}`] as const)
+})
 
 interface Gateways {
   readonly guarded: ReadonlySet<string>

@@ -10,42 +10,25 @@ import type { RuleSite, Scene } from './scene.ts'
  * A header that a policy sets and a match of the same route looks at: gateways that choose the route again after the check
  * (Envoy's clear_route_cache) would serve a rule that was never checked (R13).
  */
-export function matchedHeaders({ sites, world }: Scene): readonly Diagnosis[] {
-  const byRoute = Map.groupBy(sites, ({ route }) => route)
-  const policyOf = policies(world)
-  return [...byRoute.values()].flatMap((ofRoute) => {
-    const injected = new Map(
-      ofRoute.flatMap(({ needs }) =>
-        (needs?.injects ?? []).map((name) => [canonicalName(name), needs?.policy] as const),
-      ),
-    )
-    if (injected.size === 0) return []
-    return ofRoute.flatMap(({ route, rule, index, key }) => {
-      for (const [position, { headers }] of rule.matches.entries()) {
-        const at = headers.findIndex(({ name }) => injected.has(canonicalName(name)))
-        const name = headers[at]?.name
-        if (name === undefined) continue
-        const path = ['spec', 'rules', index, 'matches', position, 'headers', at]
-        const say = `the rule matches by ${listed([name])}, which policy ${injected.get(canonicalName(name))} sets: a gateway may route the request anew, to a rule that was not checked`
-        const mend = 'match by another header, or let the policy set another one'
-        const fix = fixedBy(renamed(policyOf(injected.get(canonicalName(name)) ?? ''), name))
-        const said = { code: 'matched-injected-header', severity: 'warning', path, say, mend, ...fix } as const
-        return [diagnosis(route.manifest, said, key)]
-      }
-      return []
-    })
+export function matchedHeaders(ofRoute: readonly RuleSite[], { policyOf }: Scene): readonly Diagnosis[] {
+  const injected = new Map(
+    ofRoute.flatMap(({ needs }) => (needs?.injects ?? []).map((name) => [canonicalName(name), needs?.policy] as const)),
+  )
+  if (injected.size === 0) return []
+  return ofRoute.flatMap(({ route, rule, index, key }) => {
+    for (const [position, { headers }] of rule.matches.entries()) {
+      const at = headers.findIndex(({ name }) => injected.has(canonicalName(name)))
+      const name = headers[at]?.name
+      if (name === undefined) continue
+      const path = ['spec', 'rules', index, 'matches', position, 'headers', at]
+      const say = `the rule matches by ${listed([name])}, which policy ${injected.get(canonicalName(name))} sets: a gateway may route the request anew, to a rule that was not checked`
+      const mend = 'match by another header, or let the policy set another one'
+      const fix = fixedBy(renamed(policyOf(injected.get(canonicalName(name)) ?? ''), name))
+      const said = { code: 'matched-injected-header', severity: 'warning', path, say, mend, ...fix } as const
+      return [diagnosis(route.manifest, said, key)]
+    }
+    return []
   })
-}
-
-/** The AuthPolicies by `namespace/name`; looked through once, and only where one is asked for. */
-function policies({ manifests }: Scene['world']): (name: string) => Manifest | undefined {
-  let known: ReadonlyMap<string, Manifest> | undefined
-  return (name) => {
-    known ??= new Map(
-      manifests.flatMap((one) => (one.kind === 'AuthPolicy' ? [[`${one.namespace}/${one.name}`, one] as const] : [])),
-    )
-    return known.get(name)
-  }
 }
 
 const setter = z.looseObject({

@@ -5,7 +5,7 @@ import { edit } from './diagnosis.ts'
 import type { Fix } from './diagnosis.ts'
 import { wantedHeaders } from './rule-needs.ts'
 import { controllersOf, usualPorts } from './scene.ts'
-import type { ExternalAuth, Given, OurFilter, RuleSite } from './scene.ts'
+import type { ExternalAuth, OurFilter, RuleSite, Scene } from './scene.ts'
 
 /** Sent over HTTP whatever `allowedHeaders` says (GEP-1494). */
 export const alwaysSent: ReadonlySet<string> = new Set(['host', 'method', 'path', 'content-length', 'authorization'])
@@ -26,12 +26,16 @@ export const pathOf = (key: RouteKey, reach: RuleSite['reach']): string =>
   callsPath({ reach }) ? `/v1/ngf/${showRoute(key)}` : checkPath(key)
 
 /** Puts the filter that is right in every respect in the place of the rule's own, so that one paste mends all of it. */
-export function mendFilter(site: RuleSite, filter: OurFilter, given: Given): Fix {
+export function mendFilter(site: RuleSite, filter: OurFilter, given: Pick<Scene, 'us'>): Fix {
   return edit(filter.path, mendedFilter(site, filter, given))
 }
 
 /** The filter that the rule should have. Its own headers and, where it works, its protocol are kept. */
-export function mendedFilter(site: RuleSite, filter: Pick<OurFilter, 'auth'> | undefined, given: Given): object {
+export function mendedFilter(
+  site: RuleSite,
+  filter: Pick<OurFilter, 'auth'> | undefined,
+  given: Pick<Scene, 'us'>,
+): object {
   const auth = filter?.auth
   const spoken = controllersOf(site).every(({ protocols }) => protocols.includes('GRPC'))
   const externalAuth =
@@ -64,7 +68,7 @@ function responseHeaders(own: readonly string[], { needs }: RuleSite): readonly 
   return all.length === 0 ? [placeholderHeader] : all
 }
 
-function backendRef(auth: ExternalAuth | undefined, { us }: Given, port: 'grpc' | 'http'): object {
+function backendRef(auth: ExternalAuth | undefined, { us }: Pick<Scene, 'us'>, port: 'grpc' | 'http'): object {
   const { name = 'gatehouse', namespace } = us ?? auth?.backendRef ?? { namespace: 'gatehouse' }
   return {
     name,

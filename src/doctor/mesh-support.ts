@@ -11,11 +11,11 @@ const shape = z.looseObject({
 })
 
 /** Whether the mesh that serves a route of a Service says that it honours the filter: as of GatewayClasses, one that lists nothing tells nothing. */
-export function meshSupport(site: RuleSite, { world }: Scene): readonly Diagnosis[] {
+export function meshSupport(site: RuleSite, { meshes }: Scene): readonly Diagnosis[] {
   const { filter, route, key } = site
   const service = route.object.spec.parentRefs.find(({ group, kind }) => group === '' && kind === 'Service')
   if (filter === undefined || service === undefined) return []
-  const mesh = serving(site, world.of('XMesh')).find(silent)
+  const mesh = serving(site, meshes).find(silent)
   if (mesh === undefined) return []
   const name = `${service.namespace ?? route.manifest.namespace}/${service.name}`
   const say = `XMesh ${clipped(mesh.manifest.name)}, which serves Service ${clipped(name)}, does not list HTTPRouteExternalAuth among its supportedFeatures`

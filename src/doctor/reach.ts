@@ -1,4 +1,5 @@
 import type { ClusterObject, World } from '../cluster/objects.ts'
+import { same } from '../model/memo.ts'
 import { gatewayGroup } from '../policy/document.ts'
 import { intersectHostname } from '../policy/hostname.ts'
 import { controllers } from './controllers.ts'
@@ -35,11 +36,35 @@ type Way =
   | { readonly kind: 'set'; readonly ref: ParentRef; readonly set: ListenerSet }
   | { readonly kind: 'default' }
 
+/** What routes can be reached through. */
+export interface Doors {
+  readonly gateways: readonly Gateway[]
+  readonly sets: readonly ListenerSet[]
+  readonly classes: readonly ClusterObject<'GatewayClass'>[]
+}
+
+/** True where a route is reached through the very same objects. */
+export const sameReach = (some: readonly Reach[], others: readonly Reach[]): boolean =>
+  some.length === others.length &&
+  some.every((one, at) => {
+    const other = others[at]
+    return other !== undefined && same(partsOf(one), partsOf(other))
+  })
+
+const partsOf = ({ id, gateway, gatewayClass, controllerName, controller, ...lists }: Reach): readonly unknown[] => {
+  const { listeners, hostnames } = lists
+  return [id, gateway, gatewayClass, controllerName, controller, listeners.length, ...listeners, ...hostnames]
+}
+
+/** Finds the gateways of the routes of a world. */
+export const reachesIn = (world: World): ((route: Route) => readonly Reach[]) =>
+  reaches({ gateways: world.of('Gateway'), sets: world.of('ListenerSet'), classes: world.of('GatewayClass') })
+
 /** Finds the gateways of routes, explicit and default ones, each at a cost that does not grow with the world. */
-export function reaches(world: World): (route: Route) => readonly Reach[] {
-  const gateways = new Map(world.of('Gateway').map((one) => [idOf(one), one]))
-  const sets = new Map(world.of('ListenerSet').map((one) => [idOf(one), one]))
-  const classes = new Map(world.of('GatewayClass').map((one) => [one.manifest.name, one]))
+export function reaches(doors: Doors): (route: Route) => readonly Reach[] {
+  const gateways = new Map(doors.gateways.map((one) => [idOf(one), one]))
+  const sets = new Map(doors.sets.map((one) => [idOf(one), one]))
+  const classes = new Map(doors.classes.map((one) => [one.manifest.name, one]))
   const defaults = [...gateways].filter(([, { object }]) => object.spec.defaultScope === 'All').slice(0, limits.parents)
   return (route) => {
     const { spec } = route.object

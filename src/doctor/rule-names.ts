@@ -1,20 +1,18 @@
 import { clipped, diagnosis } from './diagnosis.ts'
 import type { Change, Diagnosis } from './diagnosis.ts'
 import { pathOf } from './mended-filter.ts'
-import type { RuleSite, Scene } from './scene.ts'
+import type { RuleSite } from './scene.ts'
 
-/** Rules that no policy and no check can tell apart: without a name, or with another's (GEP-995). */
-export function ruleNames({ sites }: Scene): readonly Diagnosis[] {
-  return [...Map.groupBy(sites, ({ route }) => route).values()].flatMap((ofRoute) => {
-    const taken = new Set(ofRoute.flatMap(({ rule }) => rule.name ?? []))
-    const seen = new Set<string>()
-    return ofRoute.flatMap((site) => {
-      const { name } = site.rule
-      if (name === undefined) return site.filter === undefined ? [] : [unnamed(site, taken)]
-      if (seen.has(name)) return [duplicate(site, name, taken)]
-      seen.add(name)
-      return []
-    })
+/** Rules of a route that no policy and no check can tell apart: without a name, or with another's (GEP-995). */
+export function ruleNames(ofRoute: readonly RuleSite[]): readonly Diagnosis[] {
+  const taken = new Set(ofRoute.flatMap(({ rule }) => rule.name ?? []))
+  const seen = new Set<string>()
+  return ofRoute.flatMap((site) => {
+    const { name } = site.rule
+    if (name === undefined) return site.filter === undefined ? [] : [unnamed(site, taken)]
+    if (seen.has(name)) return [duplicate(site, name, taken)]
+    seen.add(name)
+    return []
   })
 }
 

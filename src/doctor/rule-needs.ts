@@ -1,6 +1,6 @@
+import { memo } from '../model/memo.ts'
 import { showRoute } from '../model/route.ts'
 import type { RouteKey } from '../model/route.ts'
-import type { PolicyReport } from '../policy/report.ts'
 import type { Policy, Rule } from '../policy/snapshot.ts'
 
 /** What the policy in force for a rule needs of the gateway. */
@@ -31,22 +31,46 @@ export interface RuleNeeds {
 /** A preflight is recognised by these (Fetch standard, CORS-preflight request). */
 const preflightHeaders = ['origin', 'access-control-request-method']
 
-/** The needs of all rules that have a policy, read off the snapshot in force; the reports name those that cannot be used. */
-export function ruleNeeds(rules: readonly Rule[], reports: readonly PolicyReport[]): readonly RuleNeeds[] {
-  const named = new Map(
-    reports.flatMap(({ manifest, rules: claimed }) =>
-      claimed
-        .filter(({ standing }) => standing === 'in-force')
-        .map(({ key }) => [showRoute(key), `${manifest.namespace}/${manifest.name}`] as const),
-    ),
-  )
-  return rules
-    .filter(({ refusal }) => refusal !== 'no-policy')
-    .map(({ key, policy }) => {
-      const name = policy?.name ?? named.get(showRoute(key)) ?? `of ${showRoute(key)}`
-      return policy === undefined ? { ...nothing, key, policy: name } : { ...needed(policy), key, policy: name }
-    })
+/** A rule in force, and the policy (`namespace/name`) that rules it, even where that cannot be used. */
+interface Ruled {
+  readonly rule: Rule
+  readonly winner: { readonly id: string } | undefined
 }
+
+/** The rules of one namespace. */
+interface RuledNamespace {
+  readonly namespace: { readonly name: string }
+  readonly sites: readonly Ruled[]
+}
+
+/** What the rules of each route need that have a policy, found by the route; the same list as long as none of them changes. */
+export type NeedsOf = (namespace: string, route: string) => readonly RuleNeeds[]
+
+/** The needs of all rules that have a policy. */
+export const ruleNeeds = (namespaces: readonly RuledNamespace[]): readonly RuleNeeds[] =>
+  namespaces.flatMap(({ sites }) => sites.flatMap(needsOfRule))
+
+/** The same by route: of a namespace whose rules did not change, what was made before. */
+export function needsByRoute(namespaces: readonly RuledNamespace[]): NeedsOf {
+  const all = new Map(namespaces.map(({ namespace, sites }) => [namespace.name, needsIn(sites)]))
+  return (namespace, route) => all.get(namespace)?.get(route) ?? none
+}
+
+/** Looks needs up that were listed. */
+export function needsAmong(needs: readonly RuleNeeds[]): NeedsOf {
+  const all = Map.groupBy(needs, ({ key }) => `${key.namespace}/${key.route}`)
+  return (namespace, route) => all.get(`${namespace}/${route}`) ?? none
+}
+
+const none: readonly RuleNeeds[] = []
+
+const needsOfRule = memo(({ rule: { key, policy, refusal }, winner }: Ruled): readonly RuleNeeds[] => {
+  if (refusal === 'no-policy') return none
+  const name = policy?.name ?? winner?.id ?? `of ${showRoute(key)}`
+  return [{ ...(policy === undefined ? nothing : needed(policy)), key, policy: name }]
+})
+
+const needsIn = memo((sites: readonly Ruled[]) => Map.groupBy(sites.flatMap(needsOfRule), ({ key }) => key.route))
 
 /** Every header that it wants of a gateway. Over gRPC the scheme is told apart; over HTTP only this header tells it. */
 export const wantedHeaders = (needs: RuleNeeds | undefined, protocol: string): readonly string[] =>
@@ -71,16 +95,18 @@ const nothing: Needed = {
   redirects: false,
 }
 
-const needed = ({ authenticators, preflight, reads, managed, remove, guest, unauthenticated }: Policy): Needed => ({
-  reads: [
-    ...new Set([...authenticators.flatMap(({ reads }) => reads), ...(preflight === 'Allow' ? preflightHeaders : [])]),
-  ],
-  looksAt: reads.names,
-  looksAtOthers: reads.others,
-  scheme: reads.scheme || authenticators.some(({ readsScheme }) => readsScheme === true),
-  injects: managed,
-  removes: remove,
-  guest: guest !== undefined,
-  clientCertificate: authenticators.some(({ kind }) => kind === 'clientCertificate'),
-  redirects: unauthenticated.respond === 'Redirect',
-})
+const needed = memo(
+  ({ authenticators, preflight, reads, managed, remove, guest, unauthenticated }: Policy): Needed => ({
+    reads: [
+      ...new Set([...authenticators.flatMap(({ reads }) => reads), ...(preflight === 'Allow' ? preflightHeaders : [])]),
+    ],
+    looksAt: reads.names,
+    looksAtOthers: reads.others,
+    scheme: reads.scheme || authenticators.some(({ readsScheme }) => readsScheme === true),
+    injects: managed,
+    removes: remove,
+    guest: guest !== undefined,
+    clientCertificate: authenticators.some(({ kind }) => kind === 'clientCertificate'),
+    redirects: unauthenticated.respond === 'Redirect',
+  }),
+)

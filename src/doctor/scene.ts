@@ -1,19 +1,16 @@
 import { asksUs } from '../cluster/objects.ts'
-import type { ClusterObject, OurService, World } from '../cluster/objects.ts'
-import { showRoute, unnamedRule } from '../model/route.ts'
+import type { ClusterObject, OurService } from '../cluster/objects.ts'
+import { unnamedRule } from '../model/route.ts'
 import type { RouteKey } from '../model/route.ts'
 import type { Path } from '../model/result.ts'
-import { reaches } from './reach.ts'
+import type { Manifest } from '../policy/manifest.ts'
 import type { Reach } from './reach.ts'
 import type { RuleNeeds } from './rule-needs.ts'
 
-/** What the doctor is given: everything listed, who we are, and what the policies in force need. */
-export interface Given {
-  readonly world: World
+/** Who we are, and what the operator decided. */
+export interface Settled {
   /** Our Service; undefined for a directory, where every ExternalAuth filter is taken for ours. */
   readonly us: OurService | undefined
-  /** One entry for each rule that has a policy, usable or not. */
-  readonly rules: readonly RuleNeeds[]
   /** Milliseconds that an answer may take, by protocol (`--http-budget`, `--grpc-budget`). */
   readonly budgets?: Readonly<Record<'HTTP' | 'GRPC', number>>
   /** Whose forwarded headers are believed (`--trusted-proxies`): only this very machine's, or others' too; undefined where nobody said. */
@@ -46,29 +43,30 @@ export interface RuleSite {
   readonly needs: RuleNeeds | undefined
 }
 
-/** The world as the checks see it. */
-export interface Scene extends Given {
-  readonly sites: readonly RuleSite[]
+/** What a check sees beside the rule that it looks at. */
+export interface Scene extends Settled {
   readonly budgets: Readonly<Record<'HTTP' | 'GRPC', number>>
+  readonly meshes: readonly ClusterObject<'XMesh'>[]
+  /** An AuthPolicy by `namespace/name`. */
+  readonly policyOf: (name: string) => Manifest | undefined
 }
 
 /** The ports that a Service of Gatehouse has where nobody said otherwise. */
 export const usualPorts: OurService['ports'] = { grpc: 9001, http: 9002, matching: 9003 }
 
-/** Puts routes, gateways and policies together, once for all checks. */
-export function sceneOf(given: Given): Scene {
-  const { world, us, rules } = given
-  const needs = new Map(rules.map((one) => [showRoute(one.key), one]))
-  const reachOf = reaches(world)
-  const sites = world.of('HTTPRoute').flatMap((route) => {
-    const { namespace, name } = route.manifest
-    const reach = reachOf(route)
-    return route.object.spec.rules.map((rule, index): RuleSite => {
-      const key = { namespace, route: name, rule: rule.name ?? unnamedRule }
-      return { route, index, rule, key, reach, filter: ourFilter(route, index, us), needs: needs.get(showRoute(key)) }
-    })
+/** Puts a route, its gateways and its policies together, once for all checks. */
+export function sitesOf(
+  route: HttpRoute,
+  reach: readonly Reach[],
+  needs: readonly RuleNeeds[],
+  us: OurService | undefined,
+): readonly RuleSite[] {
+  const { namespace, name } = route.manifest
+  return route.object.spec.rules.map((rule, index) => {
+    const key = { namespace, route: name, rule: rule.name ?? unnamedRule }
+    const own = needs.findLast((one) => one.key.rule === key.rule)
+    return { route, index, rule, key, reach, filter: ourFilter(route, index, us), needs: own }
   })
-  return { ...given, budgets: given.budgets ?? { HTTP: 1000, GRPC: 150 }, sites }
 }
 
 function ourFilter({ manifest, object }: HttpRoute, index: number, us: OurService | undefined): OurFilter | undefined {

@@ -1,21 +1,44 @@
-import type { ClusterObject, World } from '../cluster/objects.ts'
+import type { ClusterObject } from '../cluster/objects.ts'
 import { gatewayGroup } from '../policy/document.ts'
+import type { Shared } from './client-certificates.ts'
 import { diagnosis, edit, fixedBy } from './diagnosis.ts'
 import type { Diagnosis } from './diagnosis.ts'
 import { referenceGrant } from './reference-grant.ts'
 import type { RuleSite, Scene } from './scene.ts'
 
+/** The Services that filters ask, and what lets them: it is looked through once for all routes. */
+export interface Services {
+  /** `from to name` of all that grants let HTTPRoutes do. */
+  readonly granted: ReadonlySet<string>
+  /** Namespaces of which grants or Services are known. */
+  readonly described: ReadonlySet<string>
+  readonly byName: ReadonlyMap<string, ClusterObject<'Service'>>
+  /** Ports that gateways call over TLS. */
+  readonly secured: ReadonlySet<string>
+}
+
+export const servicesOf = (
+  all: readonly ClusterObject<'Service'>[],
+  given: readonly ClusterObject<'ReferenceGrant'>[],
+  tls: readonly ClusterObject<'BackendTLSPolicy'>[],
+): Services => ({
+  granted: new Set(given.flatMap(grants)),
+  described: new Set([...given, ...all].map(({ manifest }) => manifest.namespace)),
+  byName: new Map(all.map((one) => [idOf(one), one])),
+  secured: overTls(tls),
+})
+
 /** Filters that ask a Service of another namespace need its leave; without it some gateways serve the rule open (§B.1). */
-export function referenceGrants({ sites, world, us }: Scene): readonly Diagnosis[] {
-  const granted = new Set(world.of('ReferenceGrant').flatMap(grants))
-  // A directory seldom holds the grants; where it holds some of that namespace, this one is missing among them.
-  const described = new Set(
-    [...world.of('ReferenceGrant'), ...world.of('Service')].map(({ manifest }) => manifest.namespace),
-  )
+export function referenceGrants(
+  sites: readonly RuleSite[],
+  { granted, described }: Services,
+  { us }: Scene,
+): readonly Diagnosis[] {
   return sites.flatMap(({ filter, route, key }) => {
     const { name, namespace: there } = filter?.auth.backendRef ?? { name: '', namespace: undefined }
     const here = route.manifest.namespace
     if (filter === undefined || there === undefined || there === here) return []
+    // A directory seldom holds the grants; where it holds some of that namespace, this one is missing among them.
     if (us === undefined && !described.has(there)) return []
     if (granted.has(`${here} ${there} ${name}`) || granted.has(`${here} ${there} *`)) return []
     const path = [...filter.path, 'externalAuth', 'backendRef']
@@ -37,40 +60,44 @@ const grants = ({ manifest, object }: ClusterObject<'ReferenceGrant'>): readonly
 // How a Service says that its port speaks HTTP/2: KEP-3726's name, and what Istio and others took before it.
 const http2 = ['kubernetes.io/h2c', 'grpc', 'grpcs', 'https', 'h2c', 'http2']
 
-/** What the Service itself says of the ports that filters ask. */
-export function servicePorts(scene: Scene): readonly Diagnosis[] {
-  const services = new Map(scene.world.of('Service').map((one) => [idOf(one), one]))
-  const secured = overTls(scene.world)
-  // One finding a port, however many rules ask it.
-  const told = new Set<string>()
-  return scene.sites.flatMap((site) => {
-    const service = services.get(asked(site))
-    const port = site.filter?.auth.backendRef.port
-    if (service === undefined || port === undefined) return []
-    const index = service.object.spec.ports.findIndex((one) => one.port === port)
-    const found = service.object.spec.ports[index]
-    if (found === undefined) return noPort(site, service, port, scene)
-    const place = `${idOf(service)}/${found.name}`
-    if (told.has(place) || !asksGrpc(site, scene)) return []
-    told.add(place)
-    const says = http2.includes(found.appProtocol ?? '') || secured.has(place) || secured.has(`${idOf(service)}/*`)
-    return says ? [] : [silentPort(service, index, port)]
+/** Filters that ask a port that their Service does not have. */
+export const missingPorts = (sites: readonly RuleSite[], services: Services, scene: Scene): readonly Diagnosis[] =>
+  sites.flatMap((site) => {
+    const asked = askedPort(site, services)
+    return asked === undefined || asked.index >= 0 ? [] : noPort(site, asked.service, asked.port, scene)
   })
+
+/** Ports that are asked over gRPC and do not say that they speak it. */
+export const silentPorts = (sites: readonly RuleSite[], services: Services, scene: Scene): readonly Shared[] =>
+  sites.flatMap((site) => {
+    const { service, port = 0, index = -1 } = askedPort(site, services) ?? {}
+    const found = service?.object.spec.ports[index]
+    if (service === undefined || found === undefined || !asksGrpc(site, scene)) return []
+    const place = `${idOf(service)}/${found.name}`
+    const { secured } = services
+    const says = http2.includes(found.appProtocol ?? '') || secured.has(place) || secured.has(`${idOf(service)}/*`)
+    return says ? [] : [{ place, finding: silentPort(service, index, port) }]
+  })
+
+/** The port that a rule's filter asks of a known Service; no port of it where the index is negative. */
+function askedPort(site: RuleSite, { byName }: Services) {
+  const service = byName.get(asked(site))
+  const port = site.filter?.auth.backendRef.port
+  if (service === undefined || port === undefined) return undefined
+  return { service, port, index: service.object.spec.ports.findIndex((one) => one.port === port) }
 }
 
 const asksGrpc = ({ filter }: RuleSite, { us }: Scene): boolean =>
   filter?.auth.protocol === 'GRPC' && (us === undefined || filter.port === 'grpc')
 
 /** `namespace/service/port name`, or `*` for all ports, of what gateways call over TLS and agree on HTTP/2 with. */
-const overTls = (world: World): ReadonlySet<string> =>
+const overTls = (policies: readonly ClusterObject<'BackendTLSPolicy'>[]): ReadonlySet<string> =>
   new Set(
-    world
-      .of('BackendTLSPolicy')
-      .flatMap(({ manifest, object }) =>
-        object.spec.targetRefs
-          .filter(({ kind }) => kind === 'Service')
-          .map(({ name, sectionName }) => `${manifest.namespace}/${name}/${sectionName ?? '*'}`),
-      ),
+    policies.flatMap(({ manifest, object }) =>
+      object.spec.targetRefs
+        .filter(({ kind }) => kind === 'Service')
+        .map(({ name, sectionName }) => `${manifest.namespace}/${name}/${sectionName ?? '*'}`),
+    ),
   )
 
 function silentPort({ manifest }: ClusterObject<'Service'>, index: number, port: number): Diagnosis {

@@ -4,10 +4,9 @@ import type { Diagnosis } from './diagnosis.ts'
 import { broaderConstraints, broaderHosts, broaderPaths, everything, matchForm, signature } from './match-form.ts'
 import type { MatchForm } from './match-form.ts'
 import { mendedFilter } from './mended-filter.ts'
-import { arenasOf } from './reach.ts'
 import type { Arena } from './reach.ts'
 import { controllersOf } from './scene.ts'
-import type { HttpRoute, RuleSite, Scene } from './scene.ts'
+import type { RuleSite, Scene } from './scene.ts'
 
 /** An open match that takes what a protected one does: before it, or as soon as the protected rule is left out. */
 interface Shadow {
@@ -18,29 +17,75 @@ interface Shadow {
 }
 
 // Look-ups: tens are usual for a rule. A route's owner can write one that takes millions, and then gets no answer.
-const limits = { perRule: 20_000, all: 5_000_000 } as const
+const limits = { perRule: 20_000, perRoute: 100_000, places: 4096 } as const
 
-/**
- * Protected rules beside open ones that match as much or more on the same hosts. Each open match is entered once under its gateway,
- * host, path and constraints, and each protected one looks up what is broader: the cost grows with the rules, not with their pairs.
+/*
+ * Protected rules beside open ones that match as much or more on the same hosts. Each open match is entered once in the table of its
+ * gateway and host, under its path and constraints, and each protected one looks up what is broader: the cost grows with the rules,
+ * not with their pairs, and a route is judged again only where one of the tables that it looks into is another.
  */
-export function shadowing(scene: Scene): readonly Diagnosis[] {
-  const arenas = new Map<HttpRoute, readonly Arena[]>()
-  for (const { route, reach } of scene.sites) if (!arenas.has(route)) arenas.set(route, arenasOf(route, reach))
+
+/** An open match: its path and constraints in one text. */
+export interface Opening {
+  readonly form: string
+  readonly site: RuleSite
+}
+
+/** The open matches of one gateway and host. */
+export type Openings = ReadonlyMap<string, RuleSite>
+
+/** Of equal matches the one that a gateway takes. */
+export function openingsOf(all: readonly Opening[]): Openings {
   const open = new Map<string, RuleSite>()
-  const allowance = { left: limits.all }
-  for (const site of scene.sites) {
-    if (!isOpen(site)) continue
+  for (const { form, site } of all) {
+    const known = open.get(form)
+    if (known === undefined || precedes(site, known)) open.set(form, site)
+  }
+  return open
+}
+
+/** The open matches of a route, by gateway and host. */
+export function openIn(sites: readonly RuleSite[], arenas: readonly Arena[]): ReadonlyMap<string, readonly Opening[]> {
+  const all = new Map<string, Opening[]>()
+  const allowance = { left: limits.perRoute }
+  for (const site of sites.filter(isOpen)) {
     each(site, arenas, allowance, ({ form, place, host }) => {
-      const key = keyOf(place, host, form.path, signature(form.constraints))
-      const known = open.get(key)
-      if (known === undefined || precedes(site, known)) open.set(key, site)
+      const at = tableOf(place, host)
+      const list = all.get(at) ?? []
+      all.set(at, list)
+      list.push({ form: formOf(form.path, signature(form.constraints)), site })
       return true
     })
   }
-  if (open.size === 0) return []
-  return scene.sites.flatMap((site) => {
-    const shadow = site.filter === undefined ? undefined : find(site, open, arenas, allowance)
+  return all
+}
+
+/** The tables in which the protected rules of a route are looked up. */
+export function tablesFor(sites: readonly RuleSite[], arenas: readonly Arena[]): readonly string[] {
+  if (sites.every(({ filter }) => filter === undefined)) return []
+  const all = new Set<string>()
+  for (const { place, hostnames } of arenas) {
+    for (const host of hostnames) {
+      if (all.size > limits.places) break
+      for (const one of broaderHosts(host)) all.add(tableOf(place, one))
+    }
+  }
+  return [...all]
+}
+
+type Tables = ReadonlyMap<string, Openings>
+
+/** The protected rules of a route that are shadowed by the open ones in some tables. */
+export function shadowing(
+  sites: readonly RuleSite[],
+  arenas: readonly Arena[],
+  tables: Tables,
+  scene: Scene,
+): readonly Diagnosis[] {
+  if (tables.size === 0) return []
+  const allowance = { left: limits.perRoute }
+  return sites.flatMap((site) => {
+    const shadow = site.filter === undefined ? undefined : find(site, arenas, tables, allowance)
     return shadow === undefined ? [] : [told(site, shadow, scene)]
   })
 }
@@ -59,8 +104,8 @@ interface Place {
 
 /** Calls for each match of a rule in each place and host, within bounds, until it is told to stop. */
 function each(
-  { route, rule }: RuleSite,
-  arenas: ReadonlyMap<HttpRoute, readonly Arena[]>,
+  { rule }: RuleSite,
+  arenas: readonly Arena[],
   allowance: { left: number },
   visit: (place: Place, spend: (count: number) => boolean) => boolean,
 ): void {
@@ -74,7 +119,7 @@ function each(
   }
   for (const [match, form] of forms.entries()) {
     if (form === undefined) continue
-    for (const { place, hostnames } of arenas.get(route) ?? []) {
+    for (const { place, hostnames } of arenas) {
       for (const host of hostnames) {
         if (!spend(1) || !visit({ form, match, place, host }, spend)) return
       }
@@ -84,39 +129,42 @@ function each(
 
 function find(
   site: RuleSite,
-  open: ReadonlyMap<string, RuleSite>,
-  arenas: ReadonlyMap<HttpRoute, readonly Arena[]>,
+  arenas: readonly Arena[],
+  tables: Tables,
   allowance: { left: number },
 ): Shadow | undefined {
   let found: Shadow | undefined
   each(site, arenas, allowance, (at, spend) => {
-    const same = open.get(keyOf(at.place, at.host, at.form.path, signature(at.form.constraints)))
+    const same = tables.get(tableOf(at.place, at.host))?.get(formOf(at.form.path, signature(at.form.constraints)))
     if (same !== undefined && precedes(same, site)) {
       found = { open: same, first: true, match: at.match }
       return false
     }
-    const broader = found === undefined ? broaderThan(at, open, spend) : undefined
+    const broader = found === undefined ? broaderThan(at, tables, spend) : undefined
     if (broader !== undefined) found = { open: broader, first: false, match: at.match }
     return true
   })
   return found
 }
 
-const keyOf = (place: string, host: string, path: string, constraints: string): string =>
-  `${place} ${host} ${path} ${constraints}`
+const tableOf = (place: string, host: string): string => `${place} ${host}`
+
+const formOf = (path: string, constraints: string): string => `${path} ${constraints}`
 
 function broaderThan(
   { form, place, host }: Place,
-  open: ReadonlyMap<string, RuleSite>,
+  tables: Tables,
   spend: (count: number) => boolean,
 ): RuleSite | undefined {
   const [hosts, paths] = [broaderHosts(host), broaderPaths(form.path)]
   const constraints = broaderConstraints(form.constraints)
   if (!spend(hosts.length * paths.length * constraints.length)) return undefined
   for (const pattern of hosts) {
+    const open = tables.get(tableOf(place, pattern))
+    if (open === undefined) continue
     for (const path of paths) {
       for (const set of constraints) {
-        const known = open.get(keyOf(place, pattern, path, set))
+        const known = open.get(formOf(path, set))
         if (known !== undefined) return known
       }
     }

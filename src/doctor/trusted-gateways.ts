@@ -6,23 +6,25 @@ import type { RuleSite, Scene } from './scene.ts'
 const example = '--trusted-proxies=127.0.0.0/8,::1/128,10.244.0.0/16'
 
 /** What a gateway writes about the request, and why that has to be believed. */
-interface Told {
+export interface Told {
   readonly site: RuleSite
   readonly who: string
   readonly effect: string
 }
 
+/** The rules of a route of which gateways tell the request, or its scheme, in headers. */
+export const toldInHeaders = (ofRoute: readonly RuleSite[]): readonly Told[] =>
+  ofRoute.flatMap((site) => tellingOf(site) ?? [])
+
+/** The one of these that is worth telling for all: who is refused everything says more than who is refused by some conditions. */
+export const firstTold = (all: readonly Told[], { trust }: Scene): Told | undefined =>
+  trust === 'others' ? undefined : (all.find(({ effect }) => effect === everything) ?? all[0])
+
 /**
- * Gateways that tell the request, or its scheme, in headers. These are believed from `--trusted-proxies` only, which by default is this
- * very machine: said once for all gateways, at the first rule that is asked about in such a way.
+ * Such headers are believed from `--trusted-proxies` only, which by default is this very machine: said once for all gateways, at
+ * the first rule that is asked about in such a way.
  */
-export function trustedGateways({ sites, trust, us }: Scene): readonly Diagnosis[] {
-  if (trust === 'others') return []
-  const all = sites.flatMap((site) => toldInHeaders(site) ?? [])
-  // Who is refused everything says more than who is refused by some conditions.
-  const first = all.find(({ effect }) => effect === everything) ?? all[0]
-  if (first === undefined) return []
-  const { site, who, effect } = first
+export function trustedGateway({ site, who, effect }: Told, { trust, us }: Scene): Diagnosis {
   const { gateway } = site.reach.find(({ controller }) => controller?.tellsInHeaders === true) ?? {}
   const path = site.filter?.path ?? ['spec', 'rules', site.index, 'filters']
   const unless = trust === undefined ? ' unless Gatehouse serves with --trusted-proxies' : ''
@@ -31,12 +33,12 @@ export function trustedGateways({ sites, trust, us }: Scene): readonly Diagnosis
   const mend = `serve with the addresses of the gateways, narrow ones, e.g. ${example}${trust === undefined ? '; give check the same flag' : ''}`
   const fix = fixedBy(setting(us, example))
   const severity = trust === undefined ? 'warning' : 'error'
-  return [diagnosis(site.route.manifest, { code: 'untrusted-gateway', severity, path, say, mend, ...fix }, site.key)]
+  return diagnosis(site.route.manifest, { code: 'untrusted-gateway', severity, path, say, mend, ...fix }, site.key)
 }
 
 const everything = 'every check is refused as untrusted-source'
 
-function toldInHeaders(site: RuleSite): Told | undefined {
+function tellingOf(site: RuleSite): Told | undefined {
   const { filter, needs } = site
   if (filter === undefined && needs === undefined) return undefined
   const who = tellerOf(site)

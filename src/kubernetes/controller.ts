@@ -1,3 +1,4 @@
+import { createBreath, inSteps } from '../model/breath.ts'
 import type { Clock } from '../model/clock.ts'
 import type { Telemetry } from '../model/telemetry.ts'
 import type { OurService } from '../cluster/objects.ts'
@@ -7,7 +8,7 @@ import { probesOf } from '../registration/probes.ts'
 import { unprovenRules } from '../registration/unproven.ts'
 import { wiringEvents } from '../registration/wiring-events.ts'
 import type { KnownFaults } from '../registration/wiring-events.ts'
-import { reconcileGently, ruleForms } from '../registration/reconcile.ts'
+import { createReconciler, ruleForms } from '../registration/reconcile.ts'
 import type { Observed, RegistrationOptions } from '../registration/reconcile.ts'
 import { createWriter } from './apply.ts'
 import type { KubeClient } from './client.ts'
@@ -60,6 +61,7 @@ export function createController(given: ControllerOptions): Controller {
   const shared = createSharedEvidence({ client, clock, evidence, us, owner: given.options.owner, identity })
   const versions = rememberVersions(client, clock)
   const say = once(warn)
+  const reconciler = createReconciler()
   let observed: Observed | undefined
   let seen = evidence.version()
   let last = -Infinity
@@ -75,12 +77,15 @@ export function createController(given: ControllerOptions): Controller {
   }
   const round = async (input: Observed): Promise<void> => {
     const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(longestRound)])
+    const breathe = createBreath(clock.ticks)
     seen = evidence.version()
     evidence.settle(ruleForms(input, us), clock.now())
+    await breathe()
     telemetry.level('leader', lease.held() ? 1 : 0)
     given.prober?.update(lease.held() ? probesOf(input, us) : [])
     unproven = unprovenRules(input.reports)
-    const { findings = [], unlisted } = input
+    await breathe()
+    const { findings = new Map(), unlisted } = input
     const wiring = wiringEvents(findings, faults, { now: clock.ticks(), telling: lease.held(), unlisted })
     faults = wiring.known
     soon(wiring.wait)
@@ -88,7 +93,7 @@ export function createController(given: ControllerOptions): Controller {
     const tls = given.tls?.()
     const chosen = { ...given.options, ...(tls === undefined ? {} : { tls }) }
     const options = { ...chosen, versions: await versions(chosen, signal) }
-    const desired = await reconcileGently({ ...input, us, options, evidence, now: clock.now() }, breathe)
+    const desired = await inSteps(reconciler({ ...input, us, options, evidence, now: clock.now() }), breathe)
     const { statuses, foreign, trouble, retryAfter } = await write(desired, signal)
     say([...desired.foreign, ...foreign].map(foreignSay), trouble)
     soon(retryAfter)
@@ -143,8 +148,6 @@ export function createController(given: ControllerOptions): Controller {
     },
   }
 }
-
-const breathe = (): Promise<void> => new Promise((done) => setImmediate(done))
 
 const foreignSay = ({ kind, namespace, name }: ObjectName): string =>
   kind === 'AuthPolicy'

@@ -27,6 +27,8 @@ export interface Compilation {
   readonly snapshot: Snapshot
   /** How many of its rules have a policy that can be used. */
   readonly protectedRules: number
+  /** The same rules by their namespaces, each with the policy that rules it. */
+  readonly sites: readonly SitesOf[]
   readonly problems: readonly Problem[]
   /** What became of each AuthPolicy; made when it is asked for. */
   readonly reports: () => readonly PolicyReport[]
@@ -74,6 +76,7 @@ export function createCompiler(services: Services, us?: OurService): Compiler {
         rule: doubts.refusal,
       }),
       protectedRules: made.reduce((sum, { sites }) => sum + protectedIn(sites), 0),
+      sites: made,
       problems: made
         .flatMap(({ bench, namespace, sites, faultsOf }) => bench.problems(namespace, sites, faultsOf))
         .toSorted(byPlace),

@@ -4,10 +4,10 @@ import { everywhere } from './arenas.ts'
 import type { Arenas } from './arenas.ts'
 import { chosen } from './choice.ts'
 import type { Candidate } from './choice.ts'
-import { createHosts } from './hosts.ts'
 import { entries, trimmed, valueTest } from './match-entry.ts'
 import type { Entry, Fit } from './match-entry.ts'
 import { memo } from '../model/memo.ts'
+import { createPools } from '../model/pools.ts'
 import type { Site, SitesOf } from './rule-book.ts'
 import type { Resolution } from './snapshot.ts'
 
@@ -45,7 +45,7 @@ export function createMatcher(
   const standsIn = memo((sites: readonly Site[]) => Map.groupBy(sites.flatMap(standsOf), ({ host }) => host))
   const placed = ({ site, arenas }: Stand): readonly (Placed & { readonly match: HttpRouteMatch })[] =>
     entriesOf(site).map(({ match, entry }) => ({ match, entry, arenas }))
-  const hosts = createHosts((all: readonly Stand[]) => hostIndex(all.flatMap(placed)))
+  const hosts = createPools((all: readonly Stand[]) => hostIndex(all.flatMap(placed)))
   return (namespaces) => {
     const known = hosts(new Map(namespaces.map(({ namespace, sites }) => [namespace.name, standsIn(sites)])))
     return (request) => {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { memo } from '../model/memo.ts'
 
 const shape = z.looseObject({
   metadata: z
@@ -25,7 +26,10 @@ export interface Metadata {
 }
 
 /** Reads the metadata of an object that somebody else may have written. */
-export function readMetadata(object: unknown): Metadata {
+export const readMetadata = (object: unknown): Metadata =>
+  typeof object === 'object' && object !== null ? metadataOf(object) : nothing
+
+const metadataOf = memo((object: object): Metadata => {
   const read = shape.safeParse(object)
   const { uid, generation, resourceVersion, deletionTimestamp, labels, ownerReferences } = read.success
     ? read.data.metadata
@@ -38,4 +42,6 @@ export function readMetadata(object: unknown): Metadata {
     labels,
     owners: ownerReferences.map((owner) => owner.uid),
   }
-}
+})
+
+const nothing = metadataOf({})

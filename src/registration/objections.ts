@@ -1,3 +1,4 @@
+import { memo } from '../model/memo.ts'
 import type { Finding, ProblemCode } from '../model/result.ts'
 import { showRoute } from '../model/route.ts'
 import type { RouteKey } from '../model/route.ts'
@@ -55,14 +56,26 @@ const rank = { open: 0, doubtful: 1, checked: 2 } as const
 /** The errors of each rule (`namespace/route/rule`) at one ancestor (`Gateway namespace/name`), those that matter most first. */
 export type Objections = (rule: string, at: string) => readonly RuleFinding[]
 
-/** Sorts what the doctor found by rule. That a grant is missing tells nothing where grants could not be listed. */
-export function objectionsOf(findings: readonly RuleFinding[], unlisted: ReadonlySet<string> = new Set()): Objections {
+/** What the doctor found of each HTTPRoute (`namespace/name`). */
+export type FindingsByRoute = ReadonlyMap<string, readonly RuleFinding[]>
+
+/** What the doctor holds against each rule. That a grant is missing tells nothing where grants could not be listed. */
+export function objectionsOf(findings: FindingsByRoute, unlisted: ReadonlySet<string> = new Set()): Objections {
   const blind = unlisted.has('ReferenceGrant')
-  const errors = findings.filter(({ severity, code }) => severity === 'error' && !(blind && code === 'missing-grant'))
-  const byRule = Map.groupBy(errors, ({ key }) => (key === undefined ? '' : showRoute(key)))
-  for (const list of byRule.values()) list.sort((one, other) => rank[bearingOf(one)] - rank[bearingOf(other)])
   return (rule, at) =>
-    (byRule.get(rule) ?? []).filter(
-      ({ gateways }) => gateways === undefined || gateways.some((gateway) => at === `Gateway ${gateway}`),
+    errorsIn(findings.get(rule.slice(0, rule.lastIndexOf('/'))) ?? none).filter(
+      ({ key, gateways, code }) =>
+        key !== undefined &&
+        showRoute(key) === rule &&
+        !(blind && code === 'missing-grant') &&
+        (gateways === undefined || gateways.some((gateway) => at === `Gateway ${gateway}`)),
     )
 }
+
+const none: readonly RuleFinding[] = []
+
+const errorsIn = memo((findings: readonly RuleFinding[]) =>
+  findings
+    .filter(({ severity }) => severity === 'error')
+    .toSorted((one, other) => rank[bearingOf(one)] - rank[bearingOf(other)]),
+)

@@ -1,5 +1,6 @@
 import { asksUs } from '../cluster/objects.ts'
 import type { ClusterObject, OurService, World } from '../cluster/objects.ts'
+import { memo } from '../model/memo.ts'
 import { unnamedRule } from '../model/route.ts'
 
 type Route = ClusterObject<'HTTPRoute'>
@@ -17,20 +18,13 @@ export interface OurRoute {
 }
 
 /** Every HTTPRoute of the world by `namespace/name`, with the filters in it that ask our Service. */
-export function ourRoutes(world: World, us: OurService): ReadonlyMap<string, OurRoute> {
-  const known = memory.get(us) ?? new WeakMap<Route, OurRoute>()
-  memory.set(us, known)
-  return new Map(
-    world.of('HTTPRoute').map((route) => {
-      const read = known.get(route) ?? readRoute(route, us)
-      known.set(route, read)
-      return [`${route.manifest.namespace}/${route.manifest.name}`, read] as const
-    }),
-  )
-}
+export const ourRoutes = (world: World, us: OurService): ReadonlyMap<string, OurRoute> =>
+  new Map(world.of('HTTPRoute').map(readersOf(us)))
 
 // A route that did not change is the same object in the next world.
-const memory = new WeakMap<OurService, WeakMap<Route, OurRoute>>()
+const readersOf = memo((us: OurService) =>
+  memo((route: Route) => [`${route.manifest.namespace}/${route.manifest.name}`, readRoute(route, us)] as const),
+)
 
 function readRoute(route: Route, us: OurService): OurRoute {
   const { namespace } = route.manifest

@@ -1,4 +1,4 @@
-import type { ClusterObject, World } from '../cluster/objects.ts'
+import type { ClusterObject } from '../cluster/objects.ts'
 import { gatewayOfSet } from '../doctor/reach.ts'
 import { gatewayGroup } from '../policy/document.ts'
 import type { AncestorRef } from './desired.ts'
@@ -20,13 +20,22 @@ export interface Parent {
   readonly resolved: ParentWord
 }
 
+/** What leads to routes that do not name it. */
+export interface Leads {
+  /** The default ones. */
+  readonly gateways: readonly Gateway[]
+  readonly sets: readonly ClusterObject<'ListenerSet'>[]
+}
+
+export const byDefault = ({ object }: Gateway): boolean => object.spec.defaultScope === 'All'
+
 /**
  * Everything through which a route is reached: its parentRefs, and the default Gateways where it asks for them (GEP-3793). A route
  * that names neither is its own way in: it only names rules for something that serves them in another way (deploy/gateways).
  */
-export function parentsOf(world: World): (route: OurRoute) => readonly Parent[] {
-  const defaults = world.of('Gateway').filter(({ object }) => object.spec.defaultScope === 'All')
-  const sets = new Map(world.of('ListenerSet').map((one) => [`${one.manifest.namespace}/${one.manifest.name}`, one]))
+export function parentsOf(leads: Leads): (route: OurRoute) => readonly Parent[] {
+  const defaults = leads.gateways
+  const sets = new Map(leads.sets.map((one) => [`${one.manifest.namespace}/${one.manifest.name}`, one]))
   return ({ route }) => {
     const { namespace } = route.manifest
     const explicit = route.object.spec.parentRefs.map(({ group, kind, name, ...ref }) => ({

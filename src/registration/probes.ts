@@ -1,6 +1,6 @@
 import type { ClusterObject, OurService } from '../cluster/objects.ts'
 import { showRoute } from '../model/route.ts'
-import { reaches } from '../doctor/reach.ts'
+import { reachesIn } from '../doctor/reach.ts'
 import type { Reach } from '../doctor/reach.ts'
 import { hostMatches, intersectHostname } from '../policy/hostname.ts'
 import type { PolicyReport } from '../policy/report.ts'
@@ -33,7 +33,7 @@ type Match = ClusterObject<'HTTPRoute'>['object']['spec']['rules'][number]['matc
  */
 export function probesOf({ world, reports }: Observed, us: OurService): readonly Probe[] {
   const { reached } = surveyOf(world, us)
-  const reachOf = reaches(world)
+  const reachOf = reachesIn(world)
   return reports.filter(refusesStrangers).flatMap(({ rules }) =>
     rules
       .filter(({ standing }) => standing === 'in-force')

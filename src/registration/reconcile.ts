@@ -1,4 +1,5 @@
 import type { OurService, World } from '../cluster/objects.ts'
+import { memo } from '../model/memo.ts'
 import { showRoute } from '../model/route.ts'
 import type { PolicyReport } from '../policy/report.ts'
 import { backendTls } from './backend-tls.ts'
@@ -9,11 +10,12 @@ import type { Evidence, RuleForm } from './evidence.ts'
 import type { LabelSelector } from './label-selector.ts'
 import { readMetadata } from './metadata.ts'
 import { objectionsOf } from './objections.ts'
-import type { RuleFinding } from './objections.ts'
+import type { FindingsByRoute } from './objections.ts'
 import type { OurRoute } from './our-routes.ts'
 import { isOurs, serviceOwner } from './own-object.ts'
 import { showRef } from './parents.ts'
-import { policyStatus } from './policy-status.ts'
+import type { Reached } from './proof.ts'
+import { createStatuses } from './statuses.ts'
 import { surveyOf } from './survey.ts'
 import { referenceGrants } from './reference-grants.ts'
 
@@ -33,7 +35,8 @@ export interface RegistrationOptions {
 export interface Observed {
   readonly world: World
   readonly reports: readonly PolicyReport[]
-  readonly findings?: readonly RuleFinding[]
+  /** What the doctor found of HTTPRoutes. */
+  readonly findings?: FindingsByRoute
   /** Kinds whose objects could not be listed: nothing is removed for the lack of them. */
   readonly unlisted?: ReadonlySet<string>
 }
@@ -47,57 +50,56 @@ export interface ReconcileInput extends Observed {
 
 /** From what was listed to what should exist. Pure: the same input gives the same answer, and nothing given is changed. */
 export function reconcile(input: ReconcileInput): Desired {
-  const { reports, status, rest } = plan(input)
-  return { ...rest, statuses: reports.map(status) }
-}
-
-/** The same, with room for requests between its parts: a large world takes longer than a check may wait. */
-export async function reconcileGently(input: ReconcileInput, breathe: () => Promise<void>): Promise<Desired> {
-  const { reports, status, rest } = plan(input)
-  const statuses: PolicyStatus[] = []
-  for (const [index, report] of reports.entries()) {
-    if (index % 50 === 0) await breathe()
-    statuses.push(status(report))
+  const steps = createReconciler()(input)
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done === true) return value
   }
-  return { ...rest, statuses }
 }
 
-interface Plan {
-  readonly reports: readonly PolicyReport[]
-  readonly status: (report: PolicyReport) => PolicyStatus
-  readonly rest: Omit<Desired, 'statuses'>
-}
+/** The same for one input after another, in steps; what would be made of the same again is not. */
+export type Reconciler = (input: ReconcileInput) => Generator<undefined, Desired>
 
-function plan(input: ReconcileInput): Plan {
-  const { routes, reached } = surveyOf(input.world, input.us)
-  const grounds = {
-    route: reached,
-    evidence: input.evidence,
-    now: input.now,
-    objections: objectionsOf(input.findings ?? [], input.unlisted),
-  }
-  return {
-    reports: input.reports.filter(({ manifest }) => !readMetadata(manifest.object).deleted),
-    status: (report) => policyStatus(report, grounds),
-    rest: registration(input, routes),
+export function createReconciler(): Reconciler {
+  const statusOf = createStatuses()
+  return function* (input) {
+    const { routes, reached } = surveyOf(input.world, input.us)
+    yield
+    const { evidence, now, findings = new Map(), unlisted } = input
+    const grounds = { route: reached, evidence, now, objections: objectionsOf(findings, unlisted) }
+    const ground = { grounds, findings, blind: unlisted?.has('ReferenceGrant') === true }
+    const rest = registration(input, routes)
+    const statuses: PolicyStatus[] = []
+    for (const [index, report] of input.reports.entries()) {
+      if (index % 20 === 0) yield
+      if (!readMetadata(report.manifest.object).deleted) statuses.push(statusOf(report, ground))
+    }
+    return { ...rest, statuses }
   }
 }
 
 /** For each claimed rule what decides whether checks are made for it: evidence of another form does not count. */
 export function ruleForms({ world, reports }: Observed, us: OurService): ReadonlyMap<string, RuleForm> {
   const { reached } = surveyOf(world, us)
-  const claimed = new Map(reports.flatMap(({ rules }) => rules.map(({ key }) => [showRoute(key), key] as const)))
   return new Map(
-    [...claimed].map(([text, key]) => {
-      const found = reached(`${key.namespace}/${key.route}`)
-      const { uid = '', generation = 0 } = found?.route.route.object.metadata ?? {}
-      const accepting =
-        found?.parents.filter(({ accepted }) => accepted.status === 'True').map(({ ref }) => showRef(ref)) ?? []
-      const by = found?.route.carries(key.rule) === 'all' ? 'filter' : 'other'
-      return [text, { form: [uid, generation, ...accepting].join(' '), by }]
-    }),
+    reports
+      .flatMap(({ rules }) => rules)
+      .map(({ key }) => {
+        const found = reached(`${key.namespace}/${key.route}`)
+        return [showRoute(key), found === undefined ? unknownForm : formsOf(found)(key.rule)] as const
+      }),
   )
 }
+
+const formsOf = memo(({ route, parents }: Reached): ((rule: string) => RuleForm) => {
+  const { uid, generation } = route.route.object.metadata
+  const accepting = parents.filter(({ accepted }) => accepted.status === 'True').map(({ ref }) => showRef(ref))
+  const form = [uid, generation, ...accepting].join(' ')
+  const [byFilter, byOther] = [{ form, by: 'filter' } as const, { form, by: 'other' } as const]
+  return (rule) => (route.carries(rule) === 'all' ? byFilter : byOther)
+})
+
+const unknownForm: RuleForm = { form: ' 0', by: 'other' }
 
 function registration(
   { world, us, options, unlisted = new Set() }: ReconcileInput,

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { memo } from '../model/memo.ts'
 import { apiVersion, gatewayGroup } from '../policy/document.ts'
 import type { Claimed, PolicyReport } from '../policy/report.ts'
 import type { AncestorRef } from './desired.ts'
@@ -23,9 +24,7 @@ export function sharesOf(report: PolicyReport, grounds: Grounds): readonly Omit<
   for (const rule of report.rules) {
     for (const ref of ancestorsOf(rule, grounds)) shareAt(shares, ref).rules.push(rule)
   }
-  const read = shape.safeParse(report.manifest.object)
-  const targets = read.success ? read.data.spec.targetRefs : []
-  for (const [index, target] of targets.entries()) addTarget(shares, { report, grounds, target, index })
+  for (const [index, target] of targetsOf(report).entries()) addTarget(shares, { report, grounds, target, index })
   if (shares.size === 0) {
     // Its targets cannot be read: the policy itself is all that is left to speak of.
     const { namespace, name } = report.manifest
@@ -33,6 +32,12 @@ export function sharesOf(report: PolicyReport, grounds: Grounds): readonly Omit<
   }
   return [...shares.values()]
 }
+
+/** What a policy says that it is for, as far as that can be read. */
+export const targetsOf = memo(({ manifest }: PolicyReport): readonly Target[] => {
+  const read = shape.safeParse(manifest.object)
+  return read.success ? read.data.spec.targetRefs : []
+})
 
 function shareAt(shares: Shares, ref: AncestorRef) {
   const known = shares.get(showRef(ref)) ?? { ref, rules: [], absent: undefined }

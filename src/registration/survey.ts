@@ -1,7 +1,9 @@
-import type { OurService, World } from '../cluster/objects.ts'
+import type { ClusterObject, OurService, World } from '../cluster/objects.ts'
+import { latest, memo, steady } from '../model/memo.ts'
 import { ourRoutes } from './our-routes.ts'
 import type { OurRoute } from './our-routes.ts'
-import { parentsOf } from './parents.ts'
+import { byDefault, parentsOf } from './parents.ts'
+import type { Leads } from './parents.ts'
 import type { Reached } from './proof.ts'
 
 /** The routes of a world and what leads to them. */
@@ -11,26 +13,24 @@ export interface Survey {
   readonly reached: (name: string) => Reached | undefined
 }
 
-const made = new WeakMap<World, { readonly us: OurService; readonly survey: Survey }>()
+/** Surveys a world; what is known of a route stays as long as the route and what leads to it do. */
+export const surveyOf = (world: World, us: OurService): Survey => surveyors(us)(world)
 
-/** Surveys a world, once: whoever asks for the same world again gets the same answer. */
-export function surveyOf(world: World, us: OurService): Survey {
-  const before = made.get(world)
-  if (before?.us === us) return before.survey
-  const routes = ourRoutes(world, us)
-  const survey = { routes, reached: reaching(world, routes) }
-  made.set(world, { us, survey })
-  return survey
-}
-
-function reaching(world: World, routes: ReadonlyMap<string, OurRoute>): Survey['reached'] {
-  const parents = parentsOf(world)
-  const known = new Map<string, Reached>()
-  return (name) => {
-    const route = routes.get(name)
-    if (route === undefined) return undefined
-    const found = known.get(name) ?? { route, parents: parents(route) }
-    known.set(name, found)
-    return found
-  }
-}
+const surveyors = memo((us: OurService) => {
+  const [defaults, sets] = [steady<ClusterObject<'Gateway'>>(), steady<ClusterObject<'ListenerSet'>>()]
+  const reachThrough = latest((gateways: Leads['gateways'], listenerSets: Leads['sets']) => {
+    const parents = parentsOf({ gateways, sets: listenerSets })
+    return memo((route: OurRoute): Reached => ({ route, parents: parents(route) }))
+  })
+  return memo((world: World): Survey => {
+    const routes = ourRoutes(world, us)
+    const reachedOf = reachThrough(defaults(world.of('Gateway').filter(byDefault)), sets(world.of('ListenerSet')))
+    return {
+      routes,
+      reached: (name) => {
+        const route = routes.get(name)
+        return route && reachedOf(route)
+      },
+    }
+  })
+})

@@ -1,12 +1,16 @@
+import { memo } from '../model/memo.ts'
 import { showRoute } from '../model/route.ts'
 import type { PolicyReport } from '../policy/report.ts'
 import { writtenAncestors } from './written-ancestors.ts'
 
 /** Rules of policies that are in force and not yet shown as enforced everywhere: what a check that was seen would change. */
-export const unprovenRules = (reports: readonly PolicyReport[]): readonly string[] =>
-  reports
-    .filter(({ verdict, manifest }) => verdict === 'usable' && !shownEnforced(manifest.object))
-    .flatMap(({ rules }) => rules.filter(({ standing }) => standing === 'in-force').map(({ key }) => showRoute(key)))
+export const unprovenRules = (reports: readonly PolicyReport[]): readonly string[] => reports.flatMap(unprovenOf)
+
+const unprovenOf = memo(({ verdict, manifest, rules }: PolicyReport): readonly string[] =>
+  verdict === 'usable' && !shownEnforced(manifest.object)
+    ? rules.filter(({ standing }) => standing === 'in-force').map(({ key }) => showRoute(key))
+    : [],
+)
 
 function shownEnforced(object: unknown): boolean {
   const ancestors = writtenAncestors(object)

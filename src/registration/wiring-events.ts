@@ -1,11 +1,22 @@
+import { memo } from '../model/memo.ts'
 import { showPath } from '../model/result.ts'
 import type { EventDraft } from './desired.ts'
 import { readMetadata } from './metadata.ts'
-import type { RuleFinding } from './objections.ts'
+import type { FindingsByRoute, RuleFinding } from './objections.ts'
 import { sentence } from './sentence.ts'
 
-/** When each error was first seen, by what tells it from others; `told` where there is nothing to tell any more. */
-export type KnownFaults = ReadonlyMap<string, number>
+/** What is known of the errors of a route. */
+interface KnownRoute {
+  readonly findings: readonly RuleFinding[]
+  readonly blind: boolean
+  /** When each error was first seen, by what tells it from others; `told` where there is nothing to tell any more. */
+  readonly since: ReadonlyMap<string, number>
+  /** True where that holds for all of them. */
+  readonly quiet: boolean
+}
+
+/** The routes that have errors, by `namespace/name`. */
+export type KnownFaults = ReadonlyMap<string, KnownRoute>
 
 const told = -Infinity
 
@@ -30,23 +41,55 @@ export interface Telling {
   readonly unlisted?: ReadonlySet<string> | undefined
 }
 
-/** Errors of the doctor about HTTPRoutes that have appeared, each once: whoever owns a route may never look at the policy's status. */
-export function wiringEvents(
-  findings: readonly RuleFinding[],
-  before: KnownFaults,
-  { now, telling, unlisted }: Telling,
-): WiringNews {
-  const blind = unlisted?.has('ReferenceGrant') === true
-  const faults = findings.flatMap((one) => (blind && one.code === 'missing-grant' ? [] : faultOf(one)))
-  const ages = new Map(faults.map(({ key }) => [key, now - (before.get(key) ?? now)]))
-  const ageOf = (key: string): number => ages.get(key) ?? Infinity
-  const due = faults.filter(({ key }) => ageOf(key) >= grace && ageOf(key) < settled)
-  const young = [...ages.values()].filter((age) => age < grace)
-  const done = (age: number): boolean => telling && age >= grace
+/**
+ * Errors of the doctor about HTTPRoutes that have appeared, each once: whoever owns a route may never look at the policy's status.
+ * A route of which nothing is left to tell is not looked at again before the doctor finds something else there.
+ */
+export function wiringEvents(findings: FindingsByRoute, before: KnownFaults, telling: Telling): WiringNews {
+  const known = new Map<string, KnownRoute>()
+  const events: EventDraft[] = []
+  let wait = Infinity
+  for (const [route, found] of findings) {
+    const news = newsOf(found, before.get(route), telling)
+    if (news === undefined) continue
+    known.set(route, news.known)
+    events.push(...drafts(news.due))
+    wait = Math.min(wait, news.wait)
+  }
   return {
-    events: telling ? drafts(due) : [],
-    known: new Map([...ages].map(([key, age]) => [key, done(age) ? told : now - age])),
-    wait: !telling || young.length === 0 ? undefined : grace - Math.max(...young),
+    events: telling.telling ? events.slice(0, most.round) : [],
+    known,
+    wait: telling.telling && wait < Infinity ? wait : undefined,
+  }
+}
+
+interface RouteNews {
+  readonly known: KnownRoute
+  readonly due: readonly Fault[]
+  /** Milliseconds until the next of them is due, if it stays; infinite where there is none. */
+  readonly wait: number
+}
+
+/** How the errors of one route stand; undefined where it has none. */
+function newsOf(
+  findings: readonly RuleFinding[],
+  last: KnownRoute | undefined,
+  { now, telling, unlisted }: Telling,
+): RouteNews | undefined {
+  const blind = unlisted?.has('ReferenceGrant') === true
+  if (last?.quiet === true && last.findings === findings && last.blind === blind)
+    return { known: last, due: [], wait: Infinity }
+  const faults = faultsIn(findings).filter(({ finding }) => !(blind && finding.code === 'missing-grant'))
+  if (faults.length === 0) return undefined
+  const ages = new Map(faults.map(({ key }) => [key, now - (last?.since.get(key) ?? now)]))
+  const ageOf = (key: string): number => ages.get(key) ?? Infinity
+  const done = (age: number): boolean => age >= settled || (telling && age >= grace)
+  const since = new Map([...ages].map(([key, age]) => [key, done(age) ? told : now - age]))
+  const young = [...ages.values()].filter((age) => age < grace)
+  return {
+    known: { findings, blind, since, quiet: [...since.values()].every((at) => at === told) },
+    due: faults.filter(({ key }) => ageOf(key) >= grace && ageOf(key) < settled),
+    wait: grace - Math.max(...young),
   }
 }
 
@@ -57,6 +100,8 @@ interface Fault {
   readonly regarding: EventDraft['regarding']
 }
 
+const faultsIn = memo((findings: readonly RuleFinding[]): readonly Fault[] => findings.flatMap(faultOf))
+
 function faultOf(finding: RuleFinding): readonly Fault[] {
   const { severity, code, object, path } = finding
   if (severity !== 'error' || object?.kind !== 'HTTPRoute') return []
@@ -66,19 +111,14 @@ function faultOf(finding: RuleFinding): readonly Fault[] {
   return [{ key, finding, regarding: { apiVersion, kind, namespace, name, uid } }]
 }
 
-/** A few for each route and a few in all: `gatehouse check` tells the rest. */
+/** A few for each route, and for all of them: `gatehouse check` tells the rest. */
 function drafts(due: readonly Fault[]): readonly EventDraft[] {
-  const byRoute = Map.groupBy(due, ({ regarding }) => `${regarding.namespace}/${regarding.name}`)
-  return [...byRoute.values()]
-    .flatMap((faults) =>
-      faults.slice(0, most.route).map(({ finding: { code, path, say, mend }, regarding }, index): EventDraft => {
-        const left = index === most.route - 1 ? faults.length - most.route : 0
-        const more = left === 0 ? '' : ` gatehouse check lists ${left} more.`
-        const text = `${sentence(say)}${mend === undefined ? '' : ` ${sentence(mend)}`}`
-        return { regarding, type: 'Warning', reason: reasonOf(code), note: `${showPath(path)}: ${text}${more}` }
-      }),
-    )
-    .slice(0, most.round)
+  return due.slice(0, most.route).map(({ finding: { code, path, say, mend }, regarding }, index): EventDraft => {
+    const left = index === most.route - 1 ? due.length - most.route : 0
+    const more = left === 0 ? '' : ` gatehouse check lists ${left} more.`
+    const text = `${sentence(say)}${mend === undefined ? '' : ` ${sentence(mend)}`}`
+    return { regarding, type: 'Warning', reason: reasonOf(code), note: `${showPath(path)}: ${text}${more}` }
+  })
 }
 
 /** `MissingGrant` for `missing-grant`: reasons of Events are in this form. */

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { memo } from '../model/memo.ts'
 
 const statusShape = z.looseObject({
   status: z.looseObject({
@@ -30,7 +31,10 @@ const statusShape = z.looseObject({
 export type WrittenAncestor = z.output<typeof statusShape>['status']['ancestors'][number]
 
 /** What the object's status says now, whoever wrote it. */
-export function writtenAncestors(object: unknown): readonly WrittenAncestor[] {
+export const writtenAncestors = (object: unknown): readonly WrittenAncestor[] =>
+  typeof object === 'object' && object !== null ? ancestorsIn(object) : []
+
+const ancestorsIn = memo((object: object): readonly WrittenAncestor[] => {
   const read = statusShape.safeParse(object)
   return read.success ? read.data.status.ancestors : []
-}
+})

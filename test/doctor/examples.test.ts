@@ -91,8 +91,8 @@ describe('our own policies', () => {
   it('get only what is true of them', async () => {
     const { manifests } = await readDirectory('policies')
     const services = offlineServices()
-    const { snapshot, reports } = createCompiler(services)(manifests)
-    const rules = ruleNeeds(snapshot.rules, reports())
+    const { snapshot, sites } = createCompiler(services)(manifests)
+    const rules = ruleNeeds(sites)
     const found = examine({ world: worldOf(manifests), us: undefined, rules })
     snapshot.release()
     await services.close()

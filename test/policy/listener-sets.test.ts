@@ -130,7 +130,7 @@ describe('a route of a ListenerSet', () => {
   it('is reached through the Gateway', () => {
     const seen = worldOf(world())
     const route = [...surveyOf(seen, us).routes.values()][0]
-    const parents = route === undefined ? [] : parentsOf(seen)(route)
+    const parents = route === undefined ? [] : parentsOf({ gateways: [], sets: seen.of('ListenerSet') })(route)
     expect(parents.map(({ ref, accepted }) => [showRef(ref), accepted.status])).toEqual([
       ['Gateway infra/edge', 'True'],
     ])
@@ -139,7 +139,9 @@ describe('a route of a ListenerSet', () => {
   it('is reached through the set itself where that is not known', () => {
     const seen = worldOf(world({ leave: ['ListenerSet'] }))
     const route = [...surveyOf(seen, us).routes.values()][0]
-    expect(route && parentsOf(seen)(route).map(({ ref }) => showRef(ref))).toEqual(['ListenerSet shop/more'])
+    expect(
+      route && parentsOf({ gateways: [], sets: seen.of('ListenerSet') })(route).map(({ ref }) => showRef(ref)),
+    ).toEqual(['ListenerSet shop/more'])
   })
 
   it('is probed at a listener of the set, at the Gateway’s address', () => {

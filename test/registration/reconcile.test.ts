@@ -47,7 +47,7 @@ function desired(text: string): Desired {
   const observed = {
     world: worldOf(manifests),
     reports: createCompiler(services, us)(manifests).reports(),
-    findings,
+    findings: Map.groupBy(findings, ({ key }) => `${key?.namespace ?? ''}/${key?.route ?? ''}`),
     unlisted: new Set(unlisted),
   }
   const evidence = createEvidence(now)

@@ -18,13 +18,16 @@ const found = (code: ProblemCode, some: { kind?: string; name?: string; severity
   } satisfies RuleFinding
 }
 
+const byRoute = (findings: readonly RuleFinding[]) =>
+  Map.groupBy(findings, ({ object }) => `${object?.namespace ?? ''}/${object?.name ?? ''}`)
+
 type Look = readonly [findings: readonly RuleFinding[], telling: Omit<Telling, 'now'> & { readonly at: number }]
 
 /** The reasons of the Events of each look. */
 function told(...looks: readonly Look[]): readonly (readonly string[])[] {
   let known: KnownFaults = new Map()
   return looks.map(([findings, { at, ...telling }]) => {
-    const { events, known: next } = wiringEvents(findings, known, { ...telling, now: at })
+    const { events, known: next } = wiringEvents(byRoute(findings), known, { ...telling, now: at })
     known = next
     return events.map(({ reason }) => reason)
   })
@@ -114,9 +117,9 @@ describe('Events for errors of the wiring', () => {
     const many = Array.from({ length: 100 }, (_, route) =>
       Array.from({ length: 5 }, (_one, at) => found('foreign-path', { name: `route-${route}`, at })),
     ).flat()
-    const { known, wait } = wiringEvents(many, new Map(), { now: 0, telling: true })
+    const { known, wait } = wiringEvents(byRoute(many), new Map(), { now: 0, telling: true })
     expect(wait).toBe(5000)
-    const { events } = wiringEvents(many, known, { now: 5000, telling: true })
+    const { events } = wiringEvents(byRoute(many), known, { now: 5000, telling: true })
     expect(events.length).toBe(50)
     expect(events.slice(0, 4)).toEqual(
       [0, 1, 2, 0].map((at, index) => ({
