@@ -8,12 +8,16 @@ import type { AuthPolicySpec } from './document.ts'
  * say it to the letter, and then is one object, so that what is made of it can be shared too.
  */
 
+function isFields(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
 const fields = Object.entries(authPolicySpec.shape).map(([name, schema]) => ({
   name,
   schema,
   absent: validated(schema, undefined),
 }))
-const head = authPolicy.omit({ spec: true }).extend({ spec: z.looseObject({}) })
+const head = authPolicy.omit({ spec: true }).extend({ spec: z.custom<Readonly<Record<string, unknown>>>(isFields) })
 
 /** Each policy has its own. */
 const unshared: ReadonlySet<string> = new Set(['targetRefs'])

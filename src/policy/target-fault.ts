@@ -59,7 +59,8 @@ const named = z.looseObject({
 /** Names of the rules of a route that cannot be used; undefined where those cannot be read either. */
 function ruleNames(name: string, unreadable: readonly Manifest[]): readonly string[] | undefined {
   const found = unreadable.find((one) => `${one.namespace}/${one.name}` === name)
-  const read = named.safeParse(found?.object)
+  if (found === undefined) return undefined
+  const read = named.safeParse(found.object)
   return read.success ? read.data.spec.rules.flatMap((rule) => rule.name ?? []) : undefined
 }
 
