@@ -46,6 +46,16 @@ export function worldOf(manifests: readonly Manifest[]): World {
   }
 }
 
+/** Reads what a world will be asked for, some objects at a time: each is read once, and thousands of new ones take a while. */
+export function* readInSteps({ manifests }: World): Generator<undefined, void> {
+  for (const [at, manifest] of manifests.entries()) {
+    if (at % 20 === 0) yield
+    if (isKind(manifest.kind)) parsedOnce(manifest.kind, manifest)
+  }
+}
+
+const isKind = (kind: string): kind is ClusterKind => Object.hasOwn(clusterKinds, kind)
+
 export type { OurService }
 
 /** True where an ExternalAuth filter of a route in this namespace asks our Service. */

@@ -1,4 +1,4 @@
-import { worldOf } from '../cluster/objects.ts'
+import { readInSteps, worldOf } from '../cluster/objects.ts'
 import { createDoctor } from '../doctor/examine.ts'
 import type { Doctor } from '../doctor/examine.ts'
 import { needsByRoute } from '../doctor/rule-needs.ts'
@@ -132,9 +132,9 @@ function admission({ grantNamespaces }: Settings): Parameters<typeof createContr
 async function observed(state: State, doctor: Doctor, breathe: Breathe) {
   const world = worldOf(state.manifests)
   const reports = state.reports()
-  await breathe()
+  await inSteps(readInSteps(world), breathe)
   const { routes, others } = await inSteps(doctor(world, needsByRoute(state.sites)), breathe)
-  const errors = [...routes.values(), others].reduce((sum, found) => sum + errorsIn(found), 0)
+  const errors = [...routes.values()].reduce((sum, found) => sum + errorsIn(found), countErrors(others))
   return {
     world,
     reports,
@@ -144,8 +144,10 @@ async function observed(state: State, doctor: Doctor, breathe: Breathe) {
   }
 }
 
-const errorsIn = memo(
-  (found: readonly Diagnosis[]): number => found.filter(({ severity }) => severity === 'error').length,
+const countErrors = (found: readonly Diagnosis[]): number => found.filter(({ severity }) => severity === 'error').length
+
+const errorsIn = memo((found: ReadonlyMap<string, readonly Diagnosis[]>): number =>
+  countErrors([...found.values()].flat()),
 )
 
 /** Kinds for the lack of which something would be removed. */

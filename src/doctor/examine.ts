@@ -7,26 +7,27 @@ import type { Diagnosis } from './diagnosis.ts'
 import { grpcRoutes } from './grpc-routes.ts'
 import { reaches } from './reach.ts'
 import type { Doors, Gateway } from './reach.ts'
-import { askingOf, byPlace, createRouteExam } from './route-exam.ts'
-import type { Asking, Chart, RouteExam } from './route-exam.ts'
+import { askingOf, byPlace } from './route-exam.ts'
 import { needsAmong } from './rule-needs.ts'
-import type { NeedsOf, RuleNeeds } from './rule-needs.ts'
+import type { NeedsIn, RuleNeeds } from './rule-needs.ts'
 import type { Scene, Settled } from './scene.ts'
 import { servicesOf } from './service-wiring.ts'
 import { openingsOf } from './shadowing.ts'
 import { firstTold, trustedGateway } from './trusted-gateways.ts'
 import type { Told } from './trusted-gateways.ts'
+import { createWard } from './ward.ts'
+import type { Round, Ward } from './ward.ts'
 
 /** Everything that is wrong, weak or worth knowing about how routes, gateways and Gatehouse are wired. */
 export interface Examination {
-  /** What was found of each HTTPRoute (`namespace/name`), by place; the same list as long as that is the same. */
-  readonly routes: ReadonlyMap<string, readonly Diagnosis[]>
+  /** What was found of each HTTPRoute, by namespace and name, in the order of its places; all of it the same objects as long as it is the same. */
+  readonly routes: ReadonlyMap<string, ReadonlyMap<string, readonly Diagnosis[]>>
   /** What was found of other objects. */
   readonly others: readonly Diagnosis[]
 }
 
 /** Looks through one world after another. What did not change since the last time is not looked at again. */
-export type Doctor = (world: World, needsOf: NeedsOf) => Generator<undefined, Examination>
+export type Doctor = (world: World, needsIn: NeedsIn) => Generator<undefined, Examination>
 
 /** The world, and what the policies in force need: one entry for each rule that has a policy, usable or not. */
 export interface Given extends Settled {
@@ -39,12 +40,15 @@ export function examine({ world, rules, ...settled }: Given): readonly Diagnosis
   const steps = createDoctor(settled)(world, needsAmong(rules))
   for (;;) {
     const { done, value } = steps.next()
-    if (done === true) return byPlace([...value.routes.values(), value.others].flat())
+    if (done === true) return byPlace(allOf(value))
   }
 }
 
-/** Routes between two pauses: those that are new take a good part of a millisecond each. */
-const routesAtOnce = 20
+/** All findings of an examination. */
+export const allOf = ({ routes, others }: Examination): readonly Diagnosis[] => [
+  ...[...routes.values()].flatMap((ofNamespace) => [...ofNamespace.values()].flat()),
+  ...others,
+]
 
 /** Makes a doctor for worlds of which this holds. */
 export function createDoctor({ us, budgets = { HTTP: 1000, GRPC: 150 }, ...settled }: Settled): Doctor {
@@ -66,62 +70,42 @@ export function createDoctor({ us, budgets = { HTTP: 1000, GRPC: 150 }, ...settl
   const asking = latest((...[all, given, tls, scene]: [...Parameters<typeof servicesOf>, Scene]) =>
     askingOf(servicesOf(all, given, tls), scene),
   )
-  const examOf = memo(createRouteExam)
   const tablesOf = createPools(openingsOf)
   const telling = latest((told: Told | undefined, scene: Scene) =>
     told === undefined ? [] : [trustedGateway(told, scene)],
   )
+  let wards: ReadonlyMap<string, Ward> = new Map()
 
-  return function* (world, needsOf) {
+  return function* (world, needsIn) {
     policyOf = policiesOf(world)
     const scene = sceneOf(meshes(world))
     const reachOf = reachThrough(gateways(world), sets(world), classes(world))
     const askingIn = asking(services(world), grants(world), secured(world), scene)
-    const looked: Looked[] = []
-    for (const [at, route] of world.of('HTTPRoute').entries()) {
-      if (at % routesAtOnce === 0) yield
-      const exam = examOf(route)
-      const chart = exam.chart(reachOf(route), needsOf(route.manifest.namespace, route.manifest.name), scene)
-      looked.push({ exam, chart, asking: askingIn(chart) })
+    yield
+    const byNamespace = Map.groupBy(world.of('HTTPRoute'), ({ manifest }) => manifest.namespace)
+    yield
+    const rounds: { readonly namespace: string; readonly ward: Ward; readonly round: Round }[] = []
+    for (const [namespace, routes] of byNamespace) {
+      const ward = wards.get(namespace) ?? createWard()
+      const round = yield* ward.look(routes, { scene, reachOf, askingOf: askingIn, needs: needsIn(namespace) })
+      rounds.push({ namespace, ward, round })
     }
+    wards = new Map(rounds.map(({ namespace, ward }) => [namespace, ward]))
     yield
-    const open = looked.flatMap(({ exam, chart }) => (chart.open.size === 0 ? [] : [[exam.name, chart.open] as const]))
-    const tables = tablesOf(new Map(open))
-    yield
-    const told = telling(
-      firstTold(
-        looked.flatMap(({ chart }) => chart.told),
-        scene,
-      ),
+    const tables = tablesOf(new Map(rounds.map(({ namespace, round }) => [namespace, round.open])))
+    const first = firstTold(
+      rounds.flatMap(({ round }) => round.told),
       scene,
     )
-    const routes = new Map<string, readonly Diagnosis[]>()
-    for (const [
-      at,
-      {
-        exam,
-        chart,
-        asking: { findings },
-      },
-    ] of looked.entries()) {
-      if (at % routesAtOnce === 0) yield
-      const shadows = exam.shadows(
-        chart,
-        scene,
-        chart.tables.map((name) => tables.get(name)),
-      )
-      const own = told[0]?.object === chart.route.manifest ? told : none
-      routes.set(exam.name, exam.together(chart.findings, findings, own, shadows))
+    const routes = new Map<string, ReadonlyMap<string, readonly Diagnosis[]>>()
+    for (const { namespace, ward, round } of rounds) {
+      const told = first?.site.key.namespace === namespace ? telling(first, scene) : none
+      routes.set(namespace, yield* ward.conclude(round, { scene, tables, told }))
     }
     yield
-    return { routes, others: byPlace(othersOf(looked, world, scene)) }
+    const all = rounds.map(({ round }) => round)
+    return { routes, others: byPlace(othersOf(all, world, scene)) }
   }
-}
-
-interface Looked {
-  readonly exam: RouteExam
-  readonly chart: Chart
-  readonly asking: Asking
 }
 
 // One and the same list: what is made of it stays as it is.
@@ -165,9 +149,12 @@ function policiesOf({ manifests }: World): Scene['policyOf'] {
 }
 
 /** What is found of objects that serve many routes: told once, at the first of these. */
-function othersOf(looked: readonly Looked[], world: World, scene: Scene): readonly Diagnosis[] {
-  const shared = looked.flatMap(({ chart, asking }) => [...asking.silent, ...chart.certificates])
-  const first = [...Map.groupBy(shared, ({ place }) => place).values()].flatMap(([one]) => one?.finding ?? [])
-  const protectedAt = () => new Set(looked.flatMap(({ chart }) => chart.protectedAt))
+function othersOf(rounds: readonly Round[], world: World, scene: Scene): readonly Diagnosis[] {
+  const shared = Map.groupBy(
+    rounds.flatMap((round) => round.shared),
+    ({ place }) => place,
+  )
+  const first = [...shared.values()].flatMap(([one]) => one?.finding ?? [])
+  const protectedAt = () => new Set(rounds.flatMap((round) => round.protectedAt))
   return [...first, ...grpcRoutes(world, protectedAt, scene)]
 }

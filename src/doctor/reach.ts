@@ -45,11 +45,12 @@ export interface Doors {
 
 /** True where a route is reached through the very same objects. */
 export const sameReach = (some: readonly Reach[], others: readonly Reach[]): boolean =>
-  some.length === others.length &&
-  some.every((one, at) => {
-    const other = others[at]
-    return other !== undefined && same(partsOf(one), partsOf(other))
-  })
+  some === others ||
+  (some.length === others.length &&
+    some.every((one, at) => {
+      const other = others[at]
+      return other !== undefined && same(partsOf(one), partsOf(other))
+    }))
 
 const partsOf = ({ id, gateway, gatewayClass, controllerName, controller, ...lists }: Reach): readonly unknown[] => {
   const { listeners, hostnames } = lists

@@ -72,8 +72,6 @@ export type Table = Pool<Opening, Openings>
 
 /** The examination of one route. Each step gives what it gave last, as long as that was made of the same. */
 export interface RouteExam {
-  /** `namespace/name` */
-  readonly name: string
   readonly chart: (reach: readonly Reach[], needs: readonly RuleNeeds[], scene: Scene) => Chart
   /** Given the tables that the chart names. */
   readonly shadows: (chart: Chart, scene: Scene, tables: readonly (Table | undefined)[]) => readonly Diagnosis[]
@@ -82,7 +80,6 @@ export interface RouteExam {
 }
 
 export function createRouteExam(route: HttpRoute): RouteExam {
-  const { namespace, name } = route.manifest
   let last:
     | {
         readonly chart: Chart
@@ -94,7 +91,6 @@ export function createRouteExam(route: HttpRoute): RouteExam {
   const steadyTables = steady<Table | undefined>()
   const shadows = latest(shadowsOf)
   return {
-    name: `${namespace}/${name}`,
     chart: (reach, needs, scene) => {
       const unchanged = last?.scene === scene && sameReach(last.reach, reach) && same(last.needs, needs)
       if (last === undefined || !unchanged) last = { chart: chartOf(route, reach, needs, scene), reach, needs, scene }

@@ -43,26 +43,27 @@ interface RuledNamespace {
   readonly sites: readonly Ruled[]
 }
 
-/** What the rules of each route need that have a policy, found by the route; the same list as long as none of them changes. */
-export type NeedsOf = (namespace: string, route: string) => readonly RuleNeeds[]
+/** What the rules of a namespace need that have a policy, by the names of their routes: one and the same map as long as that is the same. */
+export type NeedsIn = (namespace: string) => ReadonlyMap<string, readonly RuleNeeds[]>
 
 /** The needs of all rules that have a policy. */
 export const ruleNeeds = (namespaces: readonly RuledNamespace[]): readonly RuleNeeds[] =>
   namespaces.flatMap(({ sites }) => sites.flatMap(needsOfRule))
 
-/** The same by route: of a namespace whose rules did not change, what was made before. */
-export function needsByRoute(namespaces: readonly RuledNamespace[]): NeedsOf {
+/** The same by namespace and route. */
+export function needsByRoute(namespaces: readonly RuledNamespace[]): NeedsIn {
   const all = new Map(namespaces.map(({ namespace, sites }) => [namespace.name, needsIn(sites)]))
-  return (namespace, route) => all.get(namespace)?.get(route) ?? none
+  return (namespace) => all.get(namespace) ?? nobody
 }
 
-/** Looks needs up that were listed. */
-export function needsAmong(needs: readonly RuleNeeds[]): NeedsOf {
-  const all = Map.groupBy(needs, ({ key }) => `${key.namespace}/${key.route}`)
-  return (namespace, route) => all.get(`${namespace}/${route}`) ?? none
+/** The same of needs that were listed. */
+export function needsAmong(needs: readonly RuleNeeds[]): NeedsIn {
+  const all = Map.groupBy(needs, ({ key }) => key.namespace)
+  return (namespace) => Map.groupBy(all.get(namespace) ?? [], ({ key }) => key.route)
 }
 
 const none: readonly RuleNeeds[] = []
+const nobody: ReadonlyMap<string, readonly RuleNeeds[]> = new Map()
 
 const needsOfRule = memo(({ rule: { key, policy, refusal }, winner }: Ruled): readonly RuleNeeds[] => {
   if (refusal === 'no-policy') return none

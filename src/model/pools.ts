@@ -29,12 +29,13 @@ export function createPools<T, V extends object>(
         else shares.set(name, now)
       }
     }
+    last = owners
+    if (changed.size === 0) return pools
     const next = new Map(pools)
     for (const [key, shares] of changed) {
       if (shares.size === 0) next.delete(key)
       else next.set(key, { shares, made: once(() => make(inOrder(shares))) })
     }
-    last = owners
     pools = next
     return next
   }

@@ -93,6 +93,7 @@ export function createEvidence(since: number): Evidence {
       probes.set(at, { outcome, at: now })
     },
     probe: (gateway, rule, now) => {
+      if (probes.size === 0) return undefined
       const found = probes.get(`${gateway} ${rule}`)
       return found !== undefined && now - found.at < belief && found.at >= (known.get(rule)?.from ?? 0)
         ? found.outcome

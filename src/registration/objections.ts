@@ -56,20 +56,22 @@ const rank = { open: 0, doubtful: 1, checked: 2 } as const
 /** The errors of each rule (`namespace/route/rule`) at one ancestor (`Gateway namespace/name`), those that matter most first. */
 export type Objections = (rule: string, at: string) => readonly RuleFinding[]
 
-/** What the doctor found of each HTTPRoute (`namespace/name`). */
-export type FindingsByRoute = ReadonlyMap<string, readonly RuleFinding[]>
+/** What the doctor found of each HTTPRoute, by namespace and name. */
+export type FindingsByRoute = ReadonlyMap<string, ReadonlyMap<string, readonly RuleFinding[]>>
 
 /** What the doctor holds against each rule. That a grant is missing tells nothing where grants could not be listed. */
 export function objectionsOf(findings: FindingsByRoute, unlisted: ReadonlySet<string> = new Set()): Objections {
   const blind = unlisted.has('ReferenceGrant')
-  return (rule, at) =>
-    errorsIn(findings.get(rule.slice(0, rule.lastIndexOf('/'))) ?? none).filter(
+  return (rule, at) => {
+    const [namespace = '', route = ''] = rule.split('/')
+    return errorsIn(findings.get(namespace)?.get(route) ?? none).filter(
       ({ key, gateways, code }) =>
         key !== undefined &&
         showRoute(key) === rule &&
         !(blind && code === 'missing-grant') &&
         (gateways === undefined || gateways.some((gateway) => at === `Gateway ${gateway}`)),
     )
+  }
 }
 
 const none: readonly RuleFinding[] = []

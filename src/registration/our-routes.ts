@@ -1,5 +1,5 @@
 import { asksUs } from '../cluster/objects.ts'
-import type { ClusterObject, OurService, World } from '../cluster/objects.ts'
+import type { ClusterObject, OurService } from '../cluster/objects.ts'
 import { memo } from '../model/memo.ts'
 import { unnamedRule } from '../model/route.ts'
 
@@ -17,14 +17,21 @@ export interface OurRoute {
   readonly asks: boolean
 }
 
-/** Every HTTPRoute of the world by `namespace/name`, with the filters in it that ask our Service. */
-export const ourRoutes = (world: World, us: OurService): ReadonlyMap<string, OurRoute> =>
-  new Map(world.of('HTTPRoute').map(readersOf(us)))
+/** Some routes by their names, with the filters in them that ask our Service. */
+export function ourRoutes(routes: readonly Route[], us: OurService): OurRoutes {
+  const all = routes.map(readersOf(us))
+  return { byName: new Map(all.map((one) => [one.route.manifest.name, one])), asks: all.some(({ asks }) => asks) }
+}
+
+/** The routes of one namespace. */
+export interface OurRoutes {
+  readonly byName: ReadonlyMap<string, OurRoute>
+  /** True where any of them asks us. */
+  readonly asks: boolean
+}
 
 // A route that did not change is the same object in the next world.
-const readersOf = memo((us: OurService) =>
-  memo((route: Route) => [`${route.manifest.namespace}/${route.manifest.name}`, readRoute(route, us)] as const),
-)
+const readersOf = memo((us: OurService) => memo((route: Route) => readRoute(route, us)))
 
 function readRoute(route: Route, us: OurService): OurRoute {
   const { namespace } = route.manifest

@@ -1,9 +1,9 @@
 import type { OurService, World } from '../cluster/objects.ts'
 import { memo } from '../model/memo.ts'
-import { showRoute } from '../model/route.ts'
 import type { PolicyReport } from '../policy/report.ts'
 import { backendTls } from './backend-tls.ts'
 import type { BackendTlsOptions } from './backend-tls.ts'
+import { claimedRules } from './claimed-rules.ts'
 import { contains } from './contains.ts'
 import type { Desired, ObjectName, Owner, OwnObject, PolicyStatus, Removal, WantedObject } from './desired.ts'
 import type { Evidence, RuleForm } from './evidence.ts'
@@ -11,7 +11,6 @@ import type { LabelSelector } from './label-selector.ts'
 import { readMetadata } from './metadata.ts'
 import { objectionsOf } from './objections.ts'
 import type { FindingsByRoute } from './objections.ts'
-import type { OurRoute } from './our-routes.ts'
 import { isOurs, serviceOwner } from './own-object.ts'
 import { showRef } from './parents.ts'
 import type { Reached } from './proof.ts'
@@ -63,12 +62,12 @@ export type Reconciler = (input: ReconcileInput) => Generator<undefined, Desired
 export function createReconciler(): Reconciler {
   const statusOf = createStatuses()
   return function* (input) {
-    const { routes, reached } = surveyOf(input.world, input.us)
+    const { asking, reached } = surveyOf(input.world, input.us)
     yield
     const { evidence, now, findings = new Map(), unlisted } = input
     const grounds = { route: reached, evidence, now, objections: objectionsOf(findings, unlisted) }
     const ground = { grounds, findings, blind: unlisted?.has('ReferenceGrant') === true }
-    const rest = registration(input, routes)
+    const rest = registration(input, asking)
     const statuses: PolicyStatus[] = []
     for (const [index, report] of input.reports.entries()) {
       if (index % 20 === 0) yield
@@ -82,12 +81,10 @@ export function createReconciler(): Reconciler {
 export function ruleForms({ world, reports }: Observed, us: OurService): ReadonlyMap<string, RuleForm> {
   const { reached } = surveyOf(world, us)
   return new Map(
-    reports
-      .flatMap(({ rules }) => rules)
-      .map(({ key }) => {
-        const found = reached(`${key.namespace}/${key.route}`)
-        return [showRoute(key), found === undefined ? unknownForm : formsOf(found)(key.rule)] as const
-      }),
+    reports.flatMap(claimedRules).map(({ rule, route, name }) => {
+      const found = reached(route)
+      return [rule, found === undefined ? unknownForm : formsOf(found)(name)] as const
+    }),
   )
 }
 
@@ -103,7 +100,7 @@ const unknownForm: RuleForm = { form: ' 0', by: 'other' }
 
 function registration(
   { world, us, options, unlisted = new Set() }: ReconcileInput,
-  routes: ReadonlyMap<string, OurRoute>,
+  asking: ReadonlySet<string>,
 ): Pick<Desired, 'objects' | 'removals' | 'foreign'> {
   const owner = options.owner ?? serviceOwner(world, us)
   if (owner === undefined) return { objects: [], removals: [], foreign: [] }
@@ -111,7 +108,7 @@ function registration(
   const wanted = [
     ...(options.admits === undefined || grants === undefined
       ? []
-      : referenceGrants(world, us, owner, routes, { apiVersion: grants, admits: options.admits })),
+      : referenceGrants(world, us, owner, asking, { apiVersion: grants, admits: options.admits })),
     ...(options.tls === undefined || tls === undefined
       ? []
       : backendTls(world, us, owner, { ...options.tls, apiVersion: tls })),

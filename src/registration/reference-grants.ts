@@ -3,7 +3,6 @@ import { gatewayGroup } from '../policy/document.ts'
 import type { Owner, OwnObject } from './desired.ts'
 import type { LabelSelector } from './label-selector.ts'
 import { readMetadata } from './metadata.ts'
-import type { OurRoute } from './our-routes.ts'
 import { ownObject } from './own-object.ts'
 
 export interface GrantOptions {
@@ -21,14 +20,15 @@ export function referenceGrants(
   world: World,
   us: OurService,
   owner: Owner,
-  routes: ReadonlyMap<string, OurRoute>,
+  asking: ReadonlySet<string>,
   { apiVersion, admits }: GrantOptions,
 ): readonly OwnObject[] {
-  const wanting = new Set([...routes.values()].filter(({ asks }) => asks).map(({ route }) => route.manifest.namespace))
-  wanting.delete(us.namespace)
   const admitted = world
     .of('Namespace')
-    .filter(({ manifest, object }) => wanting.has(manifest.name) && admits(object.metadata.labels))
+    .filter(
+      ({ manifest, object }) =>
+        manifest.name !== us.namespace && asking.has(manifest.name) && admits(object.metadata.labels),
+    )
     .filter(({ manifest }) => !readMetadata(manifest.object).deleted)
     .map(({ manifest }) => manifest.name)
   return admitted.toSorted().map((namespace) =>

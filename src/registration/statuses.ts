@@ -1,6 +1,7 @@
 import { same } from '../model/memo.ts'
-import { showRoute } from '../model/route.ts'
-import type { Claimed, PolicyReport } from '../policy/report.ts'
+import type { PolicyReport } from '../policy/report.ts'
+import { claimedRules } from './claimed-rules.ts'
+import type { ClaimedRule } from './claimed-rules.ts'
 import type { PolicyStatus } from './desired.ts'
 import type { FindingsByRoute } from './objections.ts'
 import { showRef } from './parents.ts'
@@ -31,16 +32,20 @@ export function createStatuses(): (report: PolicyReport, ground: Ground) => Poli
 /** Everything that a status is judged by besides its report: of its rules, and of the routes that it targets. */
 function basisOf(report: PolicyReport, { grounds, findings, blind }: Ground): readonly unknown[] {
   const { evidence, now } = grounds
-  const aged = now - evidence.since >= evidence.belief
   const { namespace } = report.manifest
-  const targets = targetsOf(report).map(({ name }) => grounds.route(`${namespace}/${name}`))
-  return [blind, aged, ...targets, ...report.rules.flatMap((claimed) => ruleBasis(claimed, grounds, findings))]
+  const basis: unknown[] = [blind, now - evidence.since >= evidence.belief]
+  for (const { name } of targetsOf(report)) basis.push(grounds.route(`${namespace}/${name}`))
+  for (const claimed of claimedRules(report)) addRule(basis, claimed, grounds, findings)
+  return basis
 }
 
-function ruleBasis({ key }: Claimed, { route, evidence, now }: Grounds, findings: FindingsByRoute): readonly unknown[] {
-  const name = `${key.namespace}/${key.route}`
-  const rule = showRoute(key)
-  const reached = route(name)
-  const probes = reached?.parents.map(({ ref }) => evidence.probe(showRef(ref), rule, now)) ?? []
-  return [reached, findings.get(name), evidence.witness(rule, now), evidence.unchanged(rule), ...probes]
+function addRule(
+  basis: unknown[],
+  { rule, namespace, route, routeName }: ClaimedRule,
+  { route: reachedAt, evidence, now }: Grounds,
+  findings: FindingsByRoute,
+): void {
+  const reached = reachedAt(route)
+  basis.push(reached, findings.get(namespace)?.get(routeName), evidence.witness(rule, now), evidence.unchanged(rule))
+  for (const { ref } of reached?.parents ?? []) basis.push(evidence.probe(showRef(ref), rule, now))
 }

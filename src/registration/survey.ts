@@ -8,9 +8,10 @@ import type { Reached } from './proof.ts'
 
 /** The routes of a world and what leads to them. */
 export interface Survey {
-  readonly routes: ReadonlyMap<string, OurRoute>
   /** A route by `namespace/name`, with its parents. */
   readonly reached: (name: string) => Reached | undefined
+  /** Namespaces with a route that asks us. */
+  readonly asking: ReadonlySet<string>
 }
 
 /** Surveys a world; what is known of a route stays as long as the route and what leads to it do. */
@@ -22,15 +23,22 @@ const surveyors = memo((us: OurService) => {
     const parents = parentsOf({ gateways, sets: listenerSets })
     return memo((route: OurRoute): Reached => ({ route, parents: parents(route) }))
   })
+  let lists: ReadonlyMap<string, ReturnType<typeof steady<Route>>> = new Map()
+  const ours = memo((routes: readonly Route[]) => ourRoutes(routes, us))
   return memo((world: World): Survey => {
-    const routes = ourRoutes(world, us)
     const reachedOf = reachThrough(defaults(world.of('Gateway').filter(byDefault)), sets(world.of('ListenerSet')))
+    const byNamespace = Map.groupBy(world.of('HTTPRoute'), ({ manifest }) => manifest.namespace)
+    lists = new Map([...byNamespace.keys()].map((name) => [name, lists.get(name) ?? steady<Route>()]))
+    const known = new Map([...byNamespace].map(([name, routes]) => [name, ours(lists.get(name)?.(routes) ?? routes)]))
     return {
-      routes,
+      asking: new Set([...known].flatMap(([name, { asks }]) => (asks ? name : []))),
       reached: (name) => {
-        const route = routes.get(name)
+        const at = name.indexOf('/')
+        const route = known.get(name.slice(0, at))?.byName.get(name.slice(at + 1))
         return route && reachedOf(route)
       },
     }
   })
 })
+
+type Route = ClusterObject<'HTTPRoute'>

@@ -5,9 +5,9 @@ import { readMetadata } from './metadata.ts'
 import type { FindingsByRoute, RuleFinding } from './objections.ts'
 import { sentence } from './sentence.ts'
 
-/** What is known of the errors of a route. */
-interface KnownRoute {
-  readonly findings: readonly RuleFinding[]
+/** What is known of the errors of the routes of a namespace. */
+interface Known {
+  readonly findings: ReadonlyMap<string, readonly RuleFinding[]>
   readonly blind: boolean
   /** When each error was first seen, by what tells it from others; `told` where there is nothing to tell any more. */
   readonly since: ReadonlyMap<string, number>
@@ -15,8 +15,8 @@ interface KnownRoute {
   readonly quiet: boolean
 }
 
-/** The routes that have errors, by `namespace/name`. */
-export type KnownFaults = ReadonlyMap<string, KnownRoute>
+/** The namespaces with routes that have errors. */
+export type KnownFaults = ReadonlyMap<string, Known>
 
 const told = -Infinity
 
@@ -43,43 +43,44 @@ export interface Telling {
 
 /**
  * Errors of the doctor about HTTPRoutes that have appeared, each once: whoever owns a route may never look at the policy's status.
- * A route of which nothing is left to tell is not looked at again before the doctor finds something else there.
+ * A namespace in which nothing is left to tell is not looked at again before the doctor finds something else there.
  */
 export function wiringEvents(findings: FindingsByRoute, before: KnownFaults, telling: Telling): WiringNews {
-  const known = new Map<string, KnownRoute>()
-  const events: EventDraft[] = []
+  const known = new Map<string, Known>()
+  const due: Fault[] = []
   let wait = Infinity
-  for (const [route, found] of findings) {
-    const news = newsOf(found, before.get(route), telling)
+  for (const [namespace, found] of findings) {
+    const news = newsOf(found, before.get(namespace), telling)
     if (news === undefined) continue
-    known.set(route, news.known)
-    events.push(...drafts(news.due))
+    known.set(namespace, news.known)
+    due.push(...news.due)
     wait = Math.min(wait, news.wait)
   }
   return {
-    events: telling.telling ? events.slice(0, most.round) : [],
+    events: telling.telling ? drafts(due) : [],
     known,
     wait: telling.telling && wait < Infinity ? wait : undefined,
   }
 }
 
-interface RouteNews {
-  readonly known: KnownRoute
+interface News {
+  readonly known: Known
   readonly due: readonly Fault[]
   /** Milliseconds until the next of them is due, if it stays; infinite where there is none. */
   readonly wait: number
 }
 
-/** How the errors of one route stand; undefined where it has none. */
+/** How the errors of a namespace stand; undefined where it has none. */
 function newsOf(
-  findings: readonly RuleFinding[],
-  last: KnownRoute | undefined,
+  findings: Known['findings'],
+  last: Known | undefined,
   { now, telling, unlisted }: Telling,
-): RouteNews | undefined {
+): News | undefined {
   const blind = unlisted?.has('ReferenceGrant') === true
   if (last?.quiet === true && last.findings === findings && last.blind === blind)
     return { known: last, due: [], wait: Infinity }
-  const faults = faultsIn(findings).filter(({ finding }) => !(blind && finding.code === 'missing-grant'))
+  const all = [...findings.values()].flatMap(faultsIn)
+  const faults = all.filter(({ finding }) => !(blind && finding.code === 'missing-grant'))
   if (faults.length === 0) return undefined
   const ages = new Map(faults.map(({ key }) => [key, now - (last?.since.get(key) ?? now)]))
   const ageOf = (key: string): number => ages.get(key) ?? Infinity
@@ -111,14 +112,20 @@ function faultOf(finding: RuleFinding): readonly Fault[] {
   return [{ key, finding, regarding: { apiVersion, kind, namespace, name, uid } }]
 }
 
-/** A few for each route, and for all of them: `gatehouse check` tells the rest. */
+/** A few for each route and a few in all: `gatehouse check` tells the rest. */
 function drafts(due: readonly Fault[]): readonly EventDraft[] {
-  return due.slice(0, most.route).map(({ finding: { code, path, say, mend }, regarding }, index): EventDraft => {
-    const left = index === most.route - 1 ? due.length - most.route : 0
-    const more = left === 0 ? '' : ` gatehouse check lists ${left} more.`
-    const text = `${sentence(say)}${mend === undefined ? '' : ` ${sentence(mend)}`}`
-    return { regarding, type: 'Warning', reason: reasonOf(code), note: `${showPath(path)}: ${text}${more}` }
-  })
+  const byRoute = Map.groupBy(due, ({ regarding }) => `${regarding.namespace}/${regarding.name}`)
+  return [...byRoute.values()]
+    .slice(0, most.round)
+    .flatMap((faults) =>
+      faults.slice(0, most.route).map(({ finding: { code, path, say, mend }, regarding }, index): EventDraft => {
+        const left = index === most.route - 1 ? faults.length - most.route : 0
+        const more = left === 0 ? '' : ` gatehouse check lists ${left} more.`
+        const text = `${sentence(say)}${mend === undefined ? '' : ` ${sentence(mend)}`}`
+        return { regarding, type: 'Warning', reason: reasonOf(code), note: `${showPath(path)}: ${text}${more}` }
+      }),
+    )
+    .slice(0, most.round)
 }
 
 /** `MissingGrant` for `missing-grant`: reasons of Events are in this form. */

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
 import { worldOf } from '../../src/cluster/objects.ts'
 import type { Diagnosis } from '../../src/doctor/diagnosis.ts'
-import { createDoctor, examine } from '../../src/doctor/examine.ts'
+import { allOf, createDoctor, examine } from '../../src/doctor/examine.ts'
 import type { Doctor, Examination } from '../../src/doctor/examine.ts'
 import { byPlace } from '../../src/doctor/route-exam.ts'
 import { needsByRoute, ruleNeeds } from '../../src/doctor/rule-needs.ts'
@@ -47,11 +47,11 @@ describe.each([
         const settled = { us: ours, trust }
         const [doctor, compile] = [createDoctor(settled), createCompiler(services, ours)]
         for (const manifests of states) {
-          const { routes, others } = seen(doctor, compile, manifests)
+          const found = seen(doctor, compile, manifests)
           const { sites, snapshot } = compile(manifests)
           snapshot.release()
           const anew = examine({ ...settled, world: worldOf(strange(readable(manifests))), rules: ruleNeeds(sites) })
-          expect(plain(byPlace([...routes.values(), others].flat()))).toEqual(plain(anew))
+          expect(plain(byPlace(allOf(found)))).toEqual(plain(anew))
         }
       }),
       { numRuns: 150 },
@@ -64,11 +64,13 @@ function cost(world: readonly Manifest[], ...changed: readonly Manifest[]) {
   const [doctor, compile] = [createDoctor({ us: largeUs, trust: 'others' }), createCompiler(services, largeUs)]
   const first = seen(doctor, compile, world)
   const second = seen(doctor, compile, withThese(world, ...changed))
-  const [before, now] = [first, second].map(({ routes }) => new Set([...routes.values()].flat()))
-  return {
-    routes: [...second.routes].flatMap(([name, found]) => (first.routes.get(name) === found ? [] : name)),
-    findings: [...(now ?? [])].filter((one) => before?.has(one) !== true).length,
-  }
+  const before = new Set(allOf(first))
+  const routes = [...second.routes].flatMap(([namespace, all]) =>
+    [...all].flatMap(([name, found]) =>
+      first.routes.get(namespace)?.get(name) === found ? [] : `${namespace}/${name}`,
+    ),
+  )
+  return { routes, findings: allOf(second).filter((one) => !before.has(one)).length }
 }
 
 describe.each([100, 2000])('of %i routes', (count) => {

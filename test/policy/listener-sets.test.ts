@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { worldOf } from '../../src/cluster/objects.ts'
 import { createCompiler } from '../../src/policy/compile.ts'
-import { parentsOf, showRef } from '../../src/registration/parents.ts'
+import { showRef } from '../../src/registration/parents.ts'
 import { probesOf } from '../../src/registration/probes.ts'
 import { surveyOf } from '../../src/registration/survey.ts'
 import { offlineServices } from '../../src/services.ts'
@@ -129,19 +129,16 @@ describe('a route of a ListenerSet', () => {
 
   it('is reached through the Gateway', () => {
     const seen = worldOf(world())
-    const route = [...surveyOf(seen, us).routes.values()][0]
-    const parents = route === undefined ? [] : parentsOf({ gateways: [], sets: seen.of('ListenerSet') })(route)
-    expect(parents.map(({ ref, accepted }) => [showRef(ref), accepted.status])).toEqual([
+    const { parents } = surveyOf(seen, us).reached('shop/cart') ?? {}
+    expect(parents?.map(({ ref, accepted }) => [showRef(ref), accepted.status])).toEqual([
       ['Gateway infra/edge', 'True'],
     ])
   })
 
   it('is reached through the set itself where that is not known', () => {
     const seen = worldOf(world({ leave: ['ListenerSet'] }))
-    const route = [...surveyOf(seen, us).routes.values()][0]
-    expect(
-      route && parentsOf({ gateways: [], sets: seen.of('ListenerSet') })(route).map(({ ref }) => showRef(ref)),
-    ).toEqual(['ListenerSet shop/more'])
+    const { parents } = surveyOf(seen, us).reached('shop/cart') ?? {}
+    expect(parents?.map(({ ref }) => showRef(ref))).toEqual(['ListenerSet shop/more'])
   })
 
   it('is probed at a listener of the set, at the Gateway’s address', () => {

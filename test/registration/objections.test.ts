@@ -21,7 +21,7 @@ const found = (code: ProblemCode, some: Partial<RuleFinding> = {}): RuleFinding 
   ...some,
 })
 const codes = (findings: readonly RuleFinding[], unlisted?: ReadonlySet<string>, at = edge): readonly string[] =>
-  objectionsOf(new Map([[rule.slice(0, rule.lastIndexOf('/')), findings]]), unlisted)(rule, at).map(({ code }) => code)
+  objectionsOf(new Map([[key.namespace, new Map([[key.route, findings]])]]), unlisted)(rule, at).map(({ code }) => code)
 
 /** What the doctor says as a warning or a note only, or of an object that is no rule. */
 const never: ReadonlySet<string> = new Set<ProblemCode>([

@@ -40,6 +40,14 @@ interface Head {
   readonly options?: Omit<RegistrationOptions, 'admits'> & { readonly admits?: string }
 }
 
+const byRoute = (findings: readonly RuleFinding[]) =>
+  new Map(
+    [...Map.groupBy(findings, ({ key }) => key?.namespace ?? '')].map(([namespace, some]) => [
+      namespace,
+      Map.groupBy(some, ({ key }) => key?.route ?? ''),
+    ]),
+  )
+
 function desired(text: string): Desired {
   const split = text.indexOf('\n---\n')
   const { seen = [], probes = [], findings = [], unlisted = [], options } = parse(text.slice(0, split)) as Head
@@ -47,7 +55,7 @@ function desired(text: string): Desired {
   const observed = {
     world: worldOf(manifests),
     reports: createCompiler(services, us)(manifests).reports(),
-    findings: Map.groupBy(findings, ({ key }) => `${key?.namespace ?? ''}/${key?.route ?? ''}`),
+    findings: byRoute(findings),
     unlisted: new Set(unlisted),
   }
   const evidence = createEvidence(now)

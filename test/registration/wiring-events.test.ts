@@ -19,7 +19,7 @@ const found = (code: ProblemCode, some: { kind?: string; name?: string; severity
 }
 
 const byRoute = (findings: readonly RuleFinding[]) =>
-  Map.groupBy(findings, ({ object }) => `${object?.namespace ?? ''}/${object?.name ?? ''}`)
+  new Map([['shop', Map.groupBy(findings, ({ object }) => object?.name ?? '')]])
 
 type Look = readonly [findings: readonly RuleFinding[], telling: Omit<Telling, 'now'> & { readonly at: number }]
 

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import { worldOf } from '../../src/cluster/objects.ts'
+import { readInSteps, worldOf } from '../../src/cluster/objects.ts'
 import { createDoctor } from '../../src/doctor/examine.ts'
 import { needsByRoute } from '../../src/doctor/rule-needs.ts'
 import { inSteps } from '../../src/model/breath.ts'
@@ -28,6 +28,7 @@ const [compile, doctor, reconcile] = [
   createReconciler(),
 ]
 const evidence = createEvidence(0)
+let now = 1
 let faults: KnownFaults = new Map()
 let letGo = (): void => undefined
 
@@ -55,6 +56,7 @@ function meter() {
 }
 
 async function measure(what: string, manifests: readonly Manifest[]): Promise<void> {
+  now += 10_000
   const began = performance.now()
   const { snapshot, sites, reports } = compile(manifests)
   const compiled = performance.now() - began
@@ -63,18 +65,18 @@ async function measure(what: string, manifests: readonly Manifest[]): Promise<vo
   const looking = meter()
   const world = worldOf(manifests)
   const told = reports()
-  await looking.breathe()
+  await inSteps(readInSteps(world), looking.breathe)
   const { routes: findings } = await inSteps(doctor(world, needsByRoute(sites)), looking.breathe)
   const looked = looking.told()
   const writing = meter()
   const observed = { world, reports: told, findings }
-  evidence.settle(ruleForms(observed, us), 1)
+  evidence.settle(ruleForms(observed, us), now)
   await writing.breathe()
   unprovenRules(told)
-  faults = wiringEvents(findings, faults, { now: 1, telling: true }).known
+  faults = wiringEvents(findings, faults, { now, telling: true }).known
   await writing.breathe()
   const options = { admits: () => true, versions: { ReferenceGrant: 'gateway.networking.k8s.io/v1beta1' } }
-  await inSteps(reconcile({ ...observed, us, options, evidence, now: 1 }), writing.breathe)
+  await inSteps(reconcile({ ...observed, us, options, evidence, now }), writing.breathe)
   process.stdout.write(
     `${what.padEnd(20)} compile ${compiled.toFixed(1).padStart(7)}, doctor ${looked}, registration ${writing.told()}\n`,
   )
