@@ -18,7 +18,7 @@ import type { KnownFaults } from '../../src/registration/wiring-events.ts'
 import { witnesses } from '../../src/registration/witness.ts'
 import { offlineServices } from '../../src/services.ts'
 import { histories, strange, us } from '../support/changing-world.ts'
-import { largeWorld, policy, route, us as largeUs, withThese } from '../support/large-world.ts'
+import { largeWorld, manifest, policy, route, us as largeUs, withThese } from '../support/large-world.ts'
 
 const services = offlineServices()
 afterAll(() => services.close())
@@ -114,6 +114,53 @@ describe('what registration keeps of the state before', () => {
       }),
       { numRuns: 200 },
     )
+  })
+})
+
+/** What is said of the one policy of a small world that is wired as it should be. */
+const enforced = ({ statuses: [status] }: Desired) =>
+  status?.ancestors[0]?.conditions.find(({ type }) => type === 'Enforced')?.message
+
+describe('a status is judged again', () => {
+  const group = 'gateway.networking.k8s.io'
+  const granted = manifest(`${group}/v1beta1`, 'ReferenceGrant', `${largeUs.namespace}/grant`, {
+    spec: {
+      from: [{ group, kind: 'HTTPRoute', namespace: 'team-0' }],
+      to: [{ group: '', kind: 'Service', name: largeUs.name }],
+    },
+  })
+  const bare = largeWorld(5)
+  const world = [...bare, granted]
+  const hour = 3_600_000
+  const rules = ['one', 'two', 'three', 'open'].map((rule) => `team-0/route-0/${rule}`)
+  const checked: Step['do'] = (evidence, now) => rules.forEach((rule) => evidence.seen(rule, now, 'gateway'))
+  const passed: Step['do'] = (evidence, now) =>
+    evidence.probed('Gateway infra/edge', 'team-0/route-0/two', { kind: 'passed', status: 200 }, now)
+
+  interface Step {
+    readonly manifests?: readonly Manifest[]
+    readonly do?: (evidence: Evidence, now: number) => void
+    readonly hours?: number
+    readonly blind?: boolean
+  }
+
+  it.each<[string, Step, Step]>([
+    ['where checks are seen', {}, { do: checked }],
+    ['where a probe tells something', {}, { do: passed }],
+    ['where what was seen is a day old', { do: checked }, { hours: 25 }],
+    ['where the doctor finds something of a route', {}, { manifests: bare }],
+    ['where grants can no more be listed', { manifests: bare }, { manifests: bare, blind: true }],
+  ])('%s', (_, ...steps) => {
+    const [state, evidence] = [replica(largeUs), createEvidence(0)]
+    let now = 1
+    const said = steps.map(({ manifests = world, do: happens, hours = 0, blind = false }) => {
+      now += hours * hour
+      const kept = state(manifests, new Set(blind ? ['ReferenceGrant'] : []), evidence, now)
+      evidence.settle(kept.forms, now)
+      happens?.(evidence, now)
+      return enforced(kept.desired())
+    })
+    expect(new Set(said).size).toBe(2)
   })
 })
 
