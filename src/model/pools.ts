@@ -5,7 +5,8 @@ export type Share<T> = ReadonlyMap<string, readonly T[]>
 
 /** What all owners together have for one key: another object as soon as one of them has something else. */
 export interface Pool<T, V> {
-  readonly shares: ReadonlyMap<string, readonly T[]>
+  /** By the names of the owners, in their order. */
+  readonly shares: readonly (readonly [owner: string, share: readonly T[]])[]
   /** What was made of it: when it is first asked for. */
   readonly made: () => V
 }
@@ -34,7 +35,7 @@ export function createPools<T, V extends object>(
     const next = new Map(pools)
     for (const [key, shares] of changed) {
       if (shares.size === 0) next.delete(key)
-      else next.set(key, { shares, made: once(() => make(inOrder(shares))) })
+      else next.set(key, poolOf(shares, make))
     }
     pools = next
     return next
@@ -48,5 +49,10 @@ function* changes<T>(before: Share<T> = new Map(), now: Share<T> = new Map()): G
   for (const key of before.keys()) if (!now.has(key)) yield [key, []]
 }
 
-const inOrder = <T>(shares: ReadonlyMap<string, readonly T[]>): readonly T[] =>
-  [...shares].toSorted(([one], [other]) => (one < other ? -1 : 1)).flatMap(([, some]) => some)
+function poolOf<T, V extends object>(
+  shares: ReadonlyMap<string, readonly T[]>,
+  make: (all: readonly T[]) => V,
+): Pool<T, V> {
+  const inOrder = [...shares].toSorted(([one], [other]) => (one < other ? -1 : 1))
+  return { shares: inOrder, made: once(() => make(inOrder.flatMap(([, some]) => some))) }
+}
