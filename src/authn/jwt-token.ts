@@ -1,3 +1,4 @@
+import { boundedMemo } from '../model/bounded-memo.ts'
 import { decodeBase64url } from './base64url.ts'
 import { isJsonObject, parseStrictJson } from './strict-json.ts'
 import type { JsonObject } from './strict-json.ts'
@@ -33,9 +34,8 @@ export function readJws(text: string): CompactJws | undefined {
   if (text.length > maxTokenBytes) return undefined
   const [first = '', second, third = '', ...more] = text.split('.', 4)
   if (second === undefined || third === '' || more.length > 0) return undefined
-  const head = decodeBase64url(first)
   const payload = decodeBase64url(second)
-  const header = head === undefined || payload === undefined ? undefined : readHeader(head)
+  const header = payload === undefined ? undefined : headerOf(first)
   if (header === undefined || payload === undefined || decodeBase64url(third) === undefined) return undefined
   return { text, header, payload }
 }
@@ -45,6 +45,16 @@ export function readJwt(text: string): JwtToken | undefined {
   const jws = readJws(text)
   const claims = jws === undefined ? undefined : parseStrictJson(jws.payload, { maxBytes: maxTokenBytes })
   return jws === undefined || !isJsonObject(claims) ? undefined : { ...jws, claims }
+}
+
+/** All tokens of an issuer have the same few headers: those of usual length are read once. */
+const headerOf = (text: string): JwsHeader | undefined => (text.length > 512 ? readHeaderText(text) : usualHeader(text))
+
+const usualHeader = boundedMemo(256, readHeaderText)
+
+function readHeaderText(text: string): JwsHeader | undefined {
+  const bytes = decodeBase64url(text)
+  return bytes === undefined ? undefined : readHeader(bytes)
 }
 
 /** `crit` (RFC 7515 §4.1.11) and `b64` (RFC 7797) name extensions that we have none of; `enc` and `zip` belong to JWE. */

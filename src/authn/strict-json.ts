@@ -105,14 +105,24 @@ function separated(cursor: Cursor, close: '}' | ']'): boolean {
   return mark === ','
 }
 
-const plain = /"[^"\\\x00-\x1f]*"/y
+const unplain = /[\\\x00-\x1f]/
 const escaped = /"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y
 
 function readString(cursor: Cursor): string {
-  const simple = match(cursor, plain)
-  const text = simple === undefined ? (JSON.parse(demand(match(cursor, escaped))) as string) : simple.slice(1, -1)
+  const text = readPlain(cursor) ?? (JSON.parse(demand(match(cursor, escaped))) as string)
   if (!text.isWellFormed()) throw new Refusal('lone surrogate')
   return text
+}
+
+/** A string that stands as it is written; undefined for one with escapes, and for what is none. */
+function readPlain(cursor: Cursor): string | undefined {
+  const { text, at } = cursor
+  const end = text[at] === '"' ? text.indexOf('"', at + 1) : -1
+  if (end < 0) return undefined
+  const inner = text.slice(at + 1, end)
+  if (unplain.test(inner)) return undefined
+  cursor.at = end + 1
+  return inner
 }
 
 const number = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y
@@ -143,11 +153,12 @@ function expect(cursor: Cursor, mark: string): void {
   cursor.at += 1
 }
 
-const space = /[ \t\n\r]*/y
-
 function skipSpace(cursor: Cursor): void {
-  match(cursor, space)
+  while (isSpace(cursor.text.charCodeAt(cursor.at))) cursor.at += 1
 }
+
+/** RFC 8259 §2: space, tab, line feed, carriage return. */
+const isSpace = (code: number): boolean => code === 0x20 || code === 0x09 || code === 0x0a || code === 0x0d
 
 function next(cursor: Cursor): string | undefined {
   skipSpace(cursor)
