@@ -26,7 +26,7 @@ type Judged = { readonly header: JwsHeader; readonly claims: JsonObject }
  * use of a verified token, because time passes and policies differ. Nothing here grants anything.
  */
 export function claimsFault(token: Judged, rules: ClaimRules, now: number): DenyReason | undefined {
-  return claimsFit(token, rules) ? timeFault(token.claims, rules, now) : 'bad-credential'
+  return claimsFit(token, rules) ? timeFault(timesOf(token.claims), rules, now) : 'bad-credential'
 }
 
 /** Whether the token is of the kind that is asked for, whatever the time is. */
@@ -80,12 +80,23 @@ const subjectFits = (sub: unknown): boolean => isText(sub) && !/[\x00-\x1f\x7f]/
 /** NumericDate (RFC 7519 §2), whole seconds only: 1e400 is no date. */
 const isDate = (value: unknown): value is number => Number.isSafeInteger(value)
 
-/** `exp` is required and the first second that is too late; skew is given on both sides. */
-export function timeFault(claims: JsonObject, rules: ClaimRules, now: number): DenyReason | undefined {
-  const { exp, nbf, iat } = claims
-  if (!isDate(exp) || !(nbf === undefined || isDate(nbf)) || !(iat === undefined || isDate(iat))) {
-    return 'bad-credential'
-  }
+/** What a token says of its time, in seconds since the epoch. */
+export interface Times {
+  readonly exp: number
+  readonly nbf: number | undefined
+  readonly iat: number | undefined
+}
+
+/** Undefined where `exp` is missing or any of them is no date. */
+export function timesOf({ exp, nbf, iat }: JsonObject): Times | undefined {
+  const right = isDate(exp) && (nbf === undefined || isDate(nbf)) && (iat === undefined || isDate(iat))
+  return right ? { exp, nbf, iat } : undefined
+}
+
+/** `exp` is the first second that is too late; skew is given on both sides. */
+export function timeFault(times: Times | undefined, rules: ClaimRules, now: number): DenyReason | undefined {
+  if (times === undefined) return 'bad-credential'
+  const { exp, nbf, iat } = times
   const seconds = now / 1000
   const { clockSkewSeconds: skew, maxAgeSeconds: maxAge } = rules
   if (seconds >= exp + skew) return 'expired-credential'

@@ -10,7 +10,8 @@ import { allowedAlgorithm, verifyingKey } from './jws-signature.ts'
 import type { SignatureAlgorithm } from './jwk.ts'
 import { jwtBlock } from './jwt-block.ts'
 import type { JwtBlock } from './jwt-block.ts'
-import { claimsFault, claimsFit, identityOf, timeFault } from './jwt-claims.ts'
+import { claimsFault, claimsFit, identityOf, timeFault, timesOf } from './jwt-claims.ts'
+import type { Times } from './jwt-claims.ts'
 import { keySourceOf } from './jwt-keys.ts'
 import { maxTokenBytes, readJwt } from './jwt-token.ts'
 import type { JwtToken } from './jwt-token.ts'
@@ -54,6 +55,11 @@ function authenticator(block: JwtBlock, source: KeySource, { name, services }: M
 /** Verifications of a policy's method under way at once; a core does some ten thousand a second. */
 const mostUnderWay = 512
 
+interface Standing {
+  readonly identity: Identity
+  readonly times: Times | undefined
+}
+
 type TokenJudge = (text: string, signal: AbortSignal) => Outcome | Promise<Outcome>
 
 /** At once for tokens that were verified before and for those that need no key to be refused; else after the signature. */
@@ -77,18 +83,19 @@ function tokenJudge(
   }
 
   /** Who a verified token stands for, or why it does not pass here; found out once, because time is all that changes it. */
-  const standing = memo((token: VerifiedToken): Identity | Outcome => {
-    const { iss } = token.claims
-    if (typeof iss === 'string' && iss !== block.issuer) return absent
+  const standing = memo((token: VerifiedToken): Standing | Outcome => {
+    const { claims } = token
+    if (typeof claims['iss'] === 'string' && claims['iss'] !== block.issuer) return absent
     const fits = claimsFit(token, rules) && allowedAlgorithm(token.header.alg, block.algorithms) !== undefined
-    return fits ? identityOf(token.claims, places, method) : rejected('bad-credential')
+    if (!fits) return rejected('bad-credential')
+    return { identity: identityOf(claims, places, method), times: timesOf(claims) }
   })
 
   const accept = (token: VerifiedToken, cache: CacheUse): Outcome => {
-    const identity = standing(token)
-    if ('kind' in identity) return identity
-    const late = timeFault(token.claims, rules, clock.now())
-    return late === undefined ? authenticated(identity, cache) : rejected(late)
+    const known = standing(token)
+    if ('kind' in known) return known
+    const late = timeFault(known.times, rules, clock.now())
+    return late === undefined ? authenticated(known.identity, cache) : rejected(late)
   }
 
   /** Forged tokens cost their sender nothing: past a few hundred at once the others would wait for them. */

@@ -31,8 +31,8 @@ export function headersFault(tally: HeaderTally): DenyReason | undefined {
   return tally.credentials ? 'repeated-credential' : undefined
 }
 
-/** Goes through headers once. */
-export function headerFacts(headers: HeaderMap): HeaderFacts {
+/** Goes through headers once; `examined` where a parser refused control characters in values before. */
+export function headerFacts(headers: HeaderMap, examined = false): HeaderFacts {
   const unusualNames: string[] = []
   const tally = { fields: 0, bytes: 0, longestValue: 0, controls: false, credentials: false }
   for (const [name, values] of headers) {
@@ -41,7 +41,7 @@ export function headerFacts(headers: HeaderMap): HeaderFacts {
     for (const value of values) {
       tally.bytes += name.length + value.length
       tally.longestValue = Math.max(tally.longestValue, value.length)
-      tally.controls ||= control.test(value)
+      tally.controls ||= !examined && control.test(value)
     }
     if (name.toLowerCase() === 'authorization') tally.credentials ||= name !== 'authorization' || several(values)
   }

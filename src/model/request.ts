@@ -62,16 +62,19 @@ export interface RequestParts {
 
 const nowhere: Target = { raw: '', path: '', query: undefined, ambiguous: undefined }
 
-/** Examines what a transport read and puts it into the one form that everything else works on. Never throws. */
-export function authRequest(parts: RequestParts): AuthRequest {
+/**
+ * Examines what a transport read and puts it into the one form that everything else works on. Never throws. `examined`: the parser let
+ * no control character into a header value.
+ */
+export function authRequest(parts: RequestParts, examined = false): AuthRequest {
   const authority = parseAuthority(parts.authority)
   const target = parseTarget(parts.target)
-  const { unusualNames, fault } = parts.facts ?? headerFacts(parts.headers)
+  const { unusualNames, fault } = parts.facts ?? headerFacts(parts.headers, examined)
   return {
     via: parts.via,
     claim: parts.claim,
     method: parts.method,
-    scheme: parts.scheme === 'http' || parts.scheme === 'https' ? parts.scheme : undefined,
+    scheme: schemeOf(parts),
     host: authority?.host ?? '',
     port: authority?.port,
     rooted: authority?.rooted === true,
@@ -83,6 +86,9 @@ export function authRequest(parts: RequestParts): AuthRequest {
     fault: parts.fault ?? methodFault(parts.method) ?? lineFault(parts.method, authority, target) ?? fault,
   }
 }
+
+const schemeOf = ({ scheme }: RequestParts): AuthRequest['scheme'] =>
+  scheme === 'http' || scheme === 'https' ? scheme : undefined
 
 function lineFault(
   method: string,

@@ -47,31 +47,51 @@ const knownKeys: Readonly<Record<string, Known>> = {
   ConfigMap: { '': [...object, 'data', 'binaryData', 'immutable'] },
 }
 
+/** The keys known at a place, and the places below it at which there is something to look for. */
+interface Place {
+  expected: readonly string[] | undefined
+  readonly below: Map<string, Place>
+}
+
+const placesOf = (known: Known): Place => {
+  const root: Place = { expected: undefined, below: new Map() }
+  for (const [path, expected] of Object.entries(known)) {
+    const steps = path === '' ? [] : path.replaceAll('[]', '.[]').split('.')
+    steps.reduce((place, step) => {
+      const next = place.below.get(step) ?? { expected: undefined, below: new Map() }
+      place.below.set(step, next)
+      return next
+    }, root).expected = expected
+  }
+  return root
+}
+
+const places = new Map(Object.entries(knownKeys).map(([kind, known]) => [kind, placesOf({ metadata, ...known })]))
+
 /**
  * Keys of an object that are nearly one that is read: without `matches`, a rule is for every path, and without `namespace` an object is
  * in another one. A key that resembles none may belong to a newer API, and is let be.
  */
-export const misspeltKeys = memo(({ kind, object: read }: Manifest): readonly Finding[] => {
-  const known = Object.hasOwn(knownKeys, kind) ? knownKeys[kind] : undefined
-  return known === undefined ? [] : within(read, [], '', { metadata, ...known })
-})
+export const misspeltKeys = memo(({ kind, object: read }: Manifest): readonly Finding[] =>
+  within(read, [], places.get(kind)),
+)
 
-function within(value: unknown, path: Path, place: string, known: Known): readonly Finding[] {
+function within(value: unknown, path: Path, place: Place | undefined): readonly Finding[] {
+  if (place === undefined || typeof value !== 'object' || value === null) return none
   if (Array.isArray(value)) {
-    return value.flatMap((item, index) => within(item, [...path, index], `${place}[]`, known))
+    const each = place.below.get('[]')
+    return each === undefined ? none : value.flatMap((item, index) => within(item, [...path, index], each))
   }
-  // No further down than there is something to look for.
-  if (!isFields(value) || !Object.keys(known).some((one) => one.startsWith(place))) return []
-  const expected = known[place]
+  const { expected, below } = place
   return Object.entries(value).flatMap(([key, inner]) => {
     const mend = expected === undefined || expected.includes(key) ? undefined : suggestion(key, expected)
-    const here = mend?.startsWith('did you mean') === true ? [wrong([...path, key], key, mend)] : []
-    return [...here, ...within(inner, [...path, key], place === '' ? key : `${place}.${key}`, known)]
+    const here = mend?.startsWith('did you mean') === true ? [wrong([...path, key], key, mend)] : none
+    const under = below.get(key)
+    return under === undefined ? here : [...here, ...within(inner, [...path, key], under)]
   })
 }
 
+const none: readonly Finding[] = []
+
 const wrong = (path: Path, key: string, mend: string): Finding =>
   fault('unknown-key', path, `there is no key "${key}" here`, mend)
-
-const isFields = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)

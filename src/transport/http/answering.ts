@@ -33,7 +33,9 @@ export function answering({ engine, kind, trusts, budgetMillis }: AnsweringParts
       via = address.via
       const dialect = dialects[via]
       const millis = Math.min(budgetMillis, callerMillis(ask, via)) - marginMillis
-      const decision = engine.answer(authRequest(dialect.read(ask, address)), { millis, caller })
+      const parts = dialect.read(ask, address)
+      const request = authRequest(parts, ask.examined && parts.headers === ask.headers)
+      const decision = engine.answer(request, { millis, caller })
       return decision instanceof Promise ? decision.then(replies(dialect)).catch(broken) : replies(dialect)(decision)
     } catch (cause) {
       return broken(cause)

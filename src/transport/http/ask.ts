@@ -21,6 +21,7 @@ export function readAsk(incoming: Incoming, trusts: TrustedSources): Ask {
     target: incoming.url ?? '',
     authority: authority ?? hosts[0] ?? '',
     headers,
+    examined: !second,
     peer: peer === undefined ? undefined : peerAddress(peer),
     trusted: trusts(peer),
     fault: hostFault(hosts, authority) ?? framingFault(second ? '2' : incoming.httpVersion, headers),

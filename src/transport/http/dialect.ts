@@ -11,6 +11,8 @@ export interface Ask {
   readonly authority: string
   /** All fields but `Host`, repeats apart. */
   readonly headers: HeaderMap
+  /** True where the parser took no value with a control character: of HTTP/1.1, Node's strict one. */
+  readonly examined: boolean
   /** Address at the other end of the connection. */
   readonly peer: string | undefined
   /** True where the operator trusts that address to speak for others. */

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { boundedMemo } from '../../model/bounded-memo.ts'
 import { plainAddress } from '../trusted-sources.ts'
 import type { Ask } from './dialect.ts'
 
@@ -8,11 +9,19 @@ import type { Ask } from './dialect.ts'
  */
 export function clientAddress({ headers, trusted }: Ask): string | undefined {
   if (!trusted) return undefined
-  const last = headers.get('x-forwarded-for')?.at(-1)?.split(',').at(-1)?.trim()
-  if (last === undefined) return undefined
-  const address = plainAddress(/^\[(.+)\](?::\d+)?$/.exec(last)?.[1] ?? /^([\d.]+):\d+$/.exec(last)?.[1] ?? last)
-  return isIP(address) === 0 ? undefined : address
+  const line = headers.get('x-forwarded-for')?.at(-1)
+  const hop = line?.slice(line.lastIndexOf(',') + 1)
+  return hop === undefined || hop.length > longest ? undefined : lastHop(hop)
 }
+
+/** No address with a port is longer, and what is remembered has a bound. */
+const longest = 64
+
+const lastHop = boundedMemo(4096, (text) => {
+  const hop = text.trim()
+  const address = plainAddress(/^\[(.+)\](?::\d+)?$/.exec(hop)?.[1] ?? /^([\d.]+):\d+$/.exec(hop)?.[1] ?? hop)
+  return isIP(address) === 0 ? undefined : address
+})
 
 /** The client's scheme where a trusted peer tells it; a WebSocket is opened by a request like any other. */
 export function clientScheme({ headers, trusted }: Ask): string | undefined {

@@ -103,6 +103,16 @@ describe('DOS-10 no second request hides in the first', () => {
     one.close()
     expect(process.memoryUsage().rss - before).toBeLessThan(100 * 1024 * 1024)
   })
+  it.each([...Array(32).keys(), 127].filter((code) => !'\t\n\r'.includes(String.fromCharCode(code))))(
+    'a header value with the control character %d never comes to be judged',
+    async (code) => {
+      const before = server.records.length
+      const bad = `a${String.fromCharCode(code)}b`
+      expect(statuses(await untilEnd(lines(...start, `X-Odd: ${bad}`)))).toEqual([400])
+      const judged = server.records.slice(before).map(({ decision }) => decision.kind === 'deny' && decision.reason)
+      expect(judged).toEqual(['malformed-request'])
+    },
+  )
   it('a bad request behind good ones waits for their answers', async () => {
     const slow = lines(`GET ${prefix}/ HTTP/1.1`, 'Host: shop.example', 'Authorization: Bearer slow-1')
     expect(statuses(await untilEnd(`${slow}${slow}garbage\r\n\r\n`))).toEqual([200, 200, 400])
