@@ -25,7 +25,6 @@ import { settingsTable } from '../settings-table.ts'
 import { readDirectory } from '../source/files.ts'
 import type { SourceState } from '../source/source.ts'
 import { openCluster } from './cluster.ts'
-import { directoryProblem } from './show-problems.ts'
 import { believes } from './trust.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -46,13 +45,7 @@ export interface CheckReport {
 
 /** Reads a directory as `serve` would, without asking any issuer, and tells everything that is wrong with it. */
 export const checkDirectory = async (directory: string, settings: Settings): Promise<CheckReport> =>
-  check(await stateOf(directory), settings, undefined)
-
-/** The source alone cannot say where it looked: a state that is nothing but unreadable is told by path and cause. */
-async function stateOf(directory: string): Promise<SourceState> {
-  const unreadable = await directoryProblem(directory)
-  return unreadable === undefined ? readDirectory(directory) : { manifests: [], problems: [unreadable] }
-}
+  check(await readDirectory(directory), settings, undefined)
 
 /** The same for a cluster as it is now; reads, and writes nothing. */
 export async function checkCluster(settings: Settings): Promise<CheckReport> {

@@ -6,7 +6,6 @@ import type { Settings } from '../settings.ts'
 import type { Supervisor } from './worker.ts'
 import type { HashKeyOptions, HashPasswordOptions } from './hash.ts'
 import { outdatedNode } from './node-floor.ts'
-import { directoryProblem, showProblem } from './show-problems.ts'
 import { pageOf, reportJson, showReport } from './show-report.ts'
 import type { Signal } from './serve.ts'
 import { UsageError } from './usage-error.ts'
@@ -118,14 +117,10 @@ function addServe(root: Command, around: Surroundings, exit: (code: number) => v
     if (settings.workers > 1 && around.supervisor === undefined) {
       return exit(await (await import('./workers.ts')).supervise(settings, process))
     }
-    const unreadable = settings.kubernetes ? undefined : await directoryProblem(dir)
-    if (unreadable !== undefined) process.say(`${showProblem(unreadable)}\n${waiting}`)
     const ended = await (await import('./serve.ts')).serve(dir, settings, process, around.supervisor)
     exit(ended === 'fault' ? 1 : 0)
   })
 }
-
-const waiting = 'Serving all the same, and waiting for the directory: until then every check is refused.'
 
 /** The first signal stops; one that comes while stopping ends the process there and then. */
 function onStop(around: Surroundings, stop: (signal: Signal) => void): () => void {

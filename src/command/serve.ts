@@ -3,6 +3,7 @@ import { startGatehouse } from '../gatehouse.ts'
 import type { Running, State } from '../gatehouse.ts'
 import type { DecisionLog, DecisionLogOptions } from '../log.ts'
 import { createMetrics } from '../metrics.ts'
+import { memo } from '../model/memo.ts'
 import type { Problem } from '../model/result.ts'
 import { createServices, systemClock } from '../services.ts'
 import type { Settings } from '../settings.ts'
@@ -59,7 +60,7 @@ export async function serve(
     telemetry,
     shared: supervisor !== undefined,
   })
-  const announce = announcer(say)
+  const announce = announcer(directory, say)
   const hint = untrustedSourceHint(settings.trustedProxies, say)
   const seen: { latest?: State } = {}
   let calm: () => void = () => undefined
@@ -141,17 +142,23 @@ async function stop(
 }
 
 /** Tells each problem once: when it appears, and when the last of them is gone. */
-function announcer(say: (line: string) => void): (state: State) => void {
+function announcer(directory: string, say: (line: string) => void): (state: State) => void {
   let told: ReadonlySet<string> = new Set()
   let first = true
   return ({ problems, snapshot }) => {
     const worth = problems.filter(worthTelling)
-    const lines = worth.map(showProblem)
+    const lines = worth.map(shown)
     for (const line of lines) if (!told.has(line)) say(line)
+    if (first && worth.some(({ code, file }) => code === 'unreadable-source' && file === directory)) say(waiting)
     if (!first) say(`Policies read again: generation ${snapshot.generation}, ${countProblems(worth)}.`)
     told = new Set(lines)
     first = false
   }
 }
+
+/** What stays wrong stays the same object. */
+const shown = memo(showProblem)
+
+const waiting = 'Serving all the same, and waiting for the directory: until then every check is refused.'
 
 const worthTelling = ({ severity }: Problem): boolean => severity !== 'note'

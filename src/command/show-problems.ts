@@ -1,5 +1,4 @@
-import { readdir, realpath } from 'node:fs/promises'
-import { fault, showPath } from '../model/result.ts'
+import { showPath } from '../model/result.ts'
 import type { Problem, Severity } from '../model/result.ts'
 
 const words: Record<Severity, string> = { error: 'error', warning: 'warning', note: 'note' }
@@ -21,25 +20,4 @@ export function countProblems(problems: readonly Pick<Problem, 'severity'>[]): s
     return count === 0 ? [] : [`${count} ${words[severity]}${count === 1 ? '' : 's'}`]
   })
   return counts.length === 0 ? 'no problems' : counts.join(', ')
-}
-
-/** Why a directory cannot be read at all, with its path and what to do; undefined where it can be. */
-export async function directoryProblem(directory: string): Promise<Problem | undefined> {
-  try {
-    await readdir(await realpath(directory))
-    return undefined
-  } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error'
-    const [why, mend] = unreadable[code] ?? ['it cannot be opened', 'name a directory that can be']
-    return {
-      ...fault('unreadable-source', [], `the directory cannot be read: ${why} (${code})`, mend),
-      file: directory,
-    }
-  }
-}
-
-const unreadable: Readonly<Record<string, readonly [why: string, mend: string]>> = {
-  ENOENT: ['there is nothing at this path', 'make it, or name the directory of your policies'],
-  ENOTDIR: ['this is no directory', 'name the directory that the file is in'],
-  EACCES: ['this user may not read it', 'let the user of this process list and enter it, and every folder above it'],
 }
