@@ -1,11 +1,11 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import { failed, fault, ok, weakness } from '../model/result.ts'
 import type { Finding, Path, Result } from '../model/result.ts'
 
 /** One key as it lies in a Secret: its digest, never the key. */
 export interface ApiKeyLine {
-  /** SHA-256. A slow hash would add nothing: keys are random, not remembered. */
-  readonly digest: Uint8Array
+  /** SHA-256 in canonical Base64url. A slow hash would add nothing: keys are random, not remembered. */
+  readonly digest: string
   /** Milliseconds since the epoch from which it is no longer taken. */
   readonly expires: number | undefined
 }
@@ -16,8 +16,8 @@ const hashed = /^\$gatehouse-key\$sha256\$([A-Za-z0-9_-]{43})(?:\$expires=([^$]{
 /** The longest key that is taken, from Secrets and from clients. */
 export const longestKey = 1024
 
-/** What a key is compared by. */
-export const keyDigest = (key: string): Uint8Array => createHash('sha256').update(key, 'latin1').digest()
+/** What a key, which is visible ASCII, is compared by. */
+export const keyDigest = (key: string): string => hash('sha256', key, 'base64url')
 
 /** A new random key of 256 bits. */
 export const newApiKey = (): string => `ghk_${randomBytes(32).toString('base64url')}`
@@ -25,7 +25,7 @@ export const newApiKey = (): string => `ghk_${randomBytes(32).toString('base64ur
 /** The line that stands for a key in a Secret: `$gatehouse-key$sha256$<base64url digest>[$expires=<RFC 3339 time>]`. */
 export function hashApiKey(key: string, expires?: Date): string {
   const until = expires === undefined ? '' : `$expires=${expires.toISOString().replace('.000Z', 'Z')}`
-  return `${prefix}sha256$${Buffer.from(keyDigest(key)).toString('base64url')}${until}`
+  return `${prefix}sha256$${keyDigest(key)}${until}`
 }
 
 /** Why this text cannot be an API key, or undefined. */
@@ -73,12 +73,12 @@ function plainLine(text: string): ApiKeyLine | string {
 function hashedLine(text: string): ApiKeyLine | string {
   const [matched, digest = '', until] = hashed.exec(text) ?? []
   if (matched === undefined) return `is not ${prefix}sha256$<digest>[$expires=<time>]`
-  const bytes = Buffer.from(digest, 'base64url')
-  if (bytes.toString('base64url') !== digest) return 'has a digest that is not canonical base64url'
+  if (Buffer.from(digest, 'base64url').toString('base64url') !== digest)
+    return 'has a digest that is not canonical base64url'
   const expires = until === undefined ? undefined : parseExpiry(until)
   if (until !== undefined && expires === undefined)
     return 'has an expiry that is not a time such as 2027-01-01T00:00:00Z'
-  return { digest: bytes, expires }
+  return { digest, expires }
 }
 
 /** An RFC 3339 time with its offset, or undefined: no other spelling, because Date takes nearly anything. */

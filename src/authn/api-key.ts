@@ -118,7 +118,7 @@ function enter(secret: DataObject, table: Map<string, Entry>, context: MethodCon
 }
 
 /** Digested once more under the key of this process: the table's order tells nothing of keys, and lookups take one time. */
-const indexOf = (digest: Uint8Array, { services, owner }: MethodContext): string =>
+const indexOf = (digest: string, { services, owner }: MethodContext): string =>
   services.digest('api-key', owner, digest)
 
 const sameOwner = (one: Identity, other: Identity): boolean =>

@@ -157,7 +157,8 @@ function snapshot(
     get rules() {
       return rules()
     },
-    rule: (key) => byNamespace.get(key.namespace)?.get(showRoute(key)) ?? other(key),
+    // Checks of one configuration bring one and the same key.
+    rule: memo((key) => byNamespace.get(key.namespace)?.get(showRoute(key)) ?? other(key)),
     match,
     release: () => {
       for (const letGo of holds) letGo()

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
@@ -11,7 +12,7 @@ import {
 
 const read = (text: string): ReturnType<typeof parseApiKeys> => parseApiKeys(Buffer.from(text, 'latin1'), [])
 const key = 'abcdefghijklmnop-0123456789'
-const digest = Buffer.from(keyDigest(key)).toString('base64url')
+const digest = createHash('sha256').update(key, 'latin1').digest('base64url')
 
 describe('a line', () => {
   it.each([
@@ -24,7 +25,8 @@ describe('a line', () => {
   ])('%s', (_, text, count) => {
     const result = read(text)
     expect(result.ok && result.value.lines.length).toBe(count)
-    expect(result.ok && Buffer.from(result.value.lines[0]?.digest ?? []).toString('base64url')).toBe(digest)
+    expect(keyDigest(key)).toBe(digest)
+    expect(result.ok && result.value.lines[0]?.digest).toBe(digest)
   })
 
   it.each([
@@ -62,9 +64,7 @@ describe('a line', () => {
       fc.property(keys, fc.option(dates, { nil: undefined }), (one, until) => {
         expect(apiKeyFault(one)).toBeUndefined()
         const result = read(hashApiKey(one, until))
-        expect(result.ok && result.value.lines).toEqual([
-          { digest: Buffer.from(keyDigest(one)), expires: until?.getTime() },
-        ])
+        expect(result.ok && result.value.lines).toEqual([{ digest: keyDigest(one), expires: until?.getTime() }])
       }),
     )
   })

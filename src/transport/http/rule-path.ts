@@ -1,8 +1,10 @@
+import { boundedMemo } from '../../model/bounded-memo.ts'
 import { routeKey } from '../../model/route.ts'
+import type { RouteKey } from '../../model/route.ts'
 import type { Address, DialectName } from './dialect.ts'
 
-/** Four segments: dialect, namespace, route, rule; then whatever follows. */
-const form = /^\/v1\/([a-z]{1,16})\/([^/?#]{1,63})\/([^/?#]{1,253})\/([^/?#]{1,253})((?:[/?#][^]*)?)$/
+/** Four segments: dialect, namespace, route, rule; whatever follows is no part of them. */
+const form = /^\/v1\/([a-z]{1,16})\/([^/?#]{1,63})\/([^/?#]{1,253})\/([^/?#]{1,253})(?=[/?#]|$)/
 
 const dialects: ReadonlySet<string> = new Set<DialectName>(['check', 'nginx', 'traefik', 'caddy', 'haproxy', 'ngf'])
 
@@ -11,13 +13,27 @@ const dialects: ReadonlySet<string> = new Set<DialectName>(['check', 'nginx', 't
  * gateways put the client's own path behind the key as it came (GATEWAYS.md R1): `/-` ends the key, and no `..` leads back into it.
  */
 export function parseRulePath(target: string): Address {
-  const [, name = '', namespace = '', route = '', rule = '', tail = ''] = form.exec(target) ?? []
-  const key = routeKey(namespace, route, rule)
-  if (key === undefined || !isDialect(name)) return bad('check', target)
-  return ends[name === 'check' ? 'check' : 'called'].test(tail)
-    ? { via: name, claim: { kind: 'key', key }, rest: name === 'check' ? tail.slice(2) : '' }
-    : bad(name, target)
+  const head = form.exec(target)?.[0] ?? ''
+  const named = headOf(head)
+  if (named === undefined) return bad('check', target)
+  const { via, key } = named
+  const tail = target.slice(head.length)
+  return ends[via === 'check' ? 'check' : 'called'].test(tail)
+    ? { via, claim: { kind: 'key', key }, rest: via === 'check' ? tail.slice(2) : '' }
+    : bad(via, target)
 }
+
+interface Head {
+  readonly via: DialectName
+  readonly key: RouteKey
+}
+
+/** Gateways have one for each rule, and one and the same key object finds its rule sooner. */
+const headOf = boundedMemo(4096, (text): Head | undefined => {
+  const [, name = '', namespace = '', route = '', rule = ''] = form.exec(text) ?? []
+  const key = routeKey(namespace, route, rule)
+  return key === undefined || !isDialect(name) ? undefined : { via: name, key }
+})
 
 /** What may stand behind a key. */
 const ends = {
