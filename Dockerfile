@@ -10,7 +10,7 @@ RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json ./
 COPY src ./src
 COPY protos ./protos
-COPY deploy/bundle.ts ./deploy/bundle.ts
+COPY deploy/bundle.ts deploy/start-packages.ts ./deploy/
 RUN npm run build && npm prune --omit=dev --ignore-scripts --no-audit --no-fund
 # What V8 compiles for a start is kept, by the user that it is for, in files that this user can only read.
 RUN mkdir -p node_modules/.cache/gatehouse && chown 65532:65532 node_modules/.cache/gatehouse

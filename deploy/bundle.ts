@@ -3,33 +3,13 @@ import { dirname, join, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { rolldown } from 'rolldown'
 import type { OutputChunk, Plugin } from 'rolldown'
+import { startPackages } from './start-packages.ts'
 
 /*
- * Puts the modules that a start needs, ours and those of the packages named here, into few files beside the compiled ones:
+ * Puts the modules that a start needs, ours and those of `start-packages.ts`, into few files beside the compiled ones:
  * `node deploy/bundle.ts [dist]`, after the compiler. The image starts from them, in half the time; the packed package does not hold
  * them. Everything that they were made of stays where it is and is what runs if it is no longer the same (src/command/start-file.ts).
  */
-
-/** What every start loads. Packages that are loaded where something needs them are read from where they are installed, as ever. */
-const packages: ReadonlySet<string> = new Set([
-  '@bufbuild/cel',
-  '@bufbuild/cel-spec',
-  '@bufbuild/protobuf',
-  '@bufbuild/re2',
-  '@grpc/grpc-js',
-  '@js-sdsl/ordered-map',
-  '@opentelemetry/api',
-  'bintrees',
-  'commander',
-  'fastest-levenshtein',
-  'jose',
-  'js-yaml',
-  'lru-cache',
-  'prom-client',
-  're2js',
-  'tdigest',
-  'zod',
-])
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const dist = resolve(process.argv[2] ?? join(root, 'dist'))
@@ -37,7 +17,7 @@ const folder = join(dist, 'start')
 
 const isApart = (id: string): boolean => {
   const name = /^(?:@[^/]+\/)?[^./][^/]*/.exec(id)?.[0]
-  return name !== undefined && !packages.has(name)
+  return name !== undefined && !startPackages.includes(name)
 }
 
 /** A module of ours that asks where it is means its own place, not that of the file that it was put into. */

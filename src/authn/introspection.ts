@@ -3,6 +3,7 @@ import type { Claims } from '../model/identity.ts'
 import type { AuthRequest } from '../model/request.ts'
 import { failed, fault, ok, under } from '../model/result.ts'
 import type { Finding, Result } from '../model/result.ts'
+import { answerCache } from './answer-cache.ts'
 import { bearerChallenge, realmForm } from './bearer-challenge.ts'
 import { bearerHeader, credentialReader, credentialSources } from './bearer-credential.ts'
 import type { CredentialReader } from './bearer-credential.ts'
@@ -42,17 +43,11 @@ const block = z
       .regex(realmForm, 'is printable ASCII without quotes and backslashes')
       .default('gatehouse')
       .describe('Realm that a challenge names.'),
-    cache: z
-      .strictObject({
-        seconds: z
-          .int()
-          .min(0)
-          .max(300)
-          .default(30)
-          .describe("How long an answer is believed: a revocation is seen this late. Never past the token's own exp."),
-      })
-      .default({ seconds: 30 })
-      .describe('How long answers are kept. "Inactive" is believed for ten seconds at most.'),
+    cache: answerCache({
+      seconds: 30,
+      late: "a revocation is seen this late. Never past the token's own exp.",
+      refusals: '"Inactive" is believed for ten seconds at most.',
+    }),
     signed: signedBlock.optional().describe('Take signed answers (RFC 9701), and nothing else.'),
     scopesClaim: claimPath.default(['scope']).describe('Where the answer has the scopes.'),
     groupsClaim: claimPath.default(['groups']).describe('Where the answer has the groups.'),

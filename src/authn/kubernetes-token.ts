@@ -6,6 +6,7 @@ import type { Identity } from '../model/identity.ts'
 import { memo } from '../model/memo.ts'
 import { clusterIdentity } from '../model/reviews.ts'
 import type { ClusterUser, TokenReviewed } from '../model/reviews.ts'
+import { answerCache } from './answer-cache.ts'
 import { bearerChallenge, realmForm } from './bearer-challenge.ts'
 import { bearerHeader, credentialReader, credentialSources } from './bearer-credential.ts'
 import { maxTokenBytes } from './jwt-token.ts'
@@ -23,17 +24,11 @@ const block = z
       .max(32)
       .describe('A token must be for one of these, as its `aud` or its TokenRequest says.'),
     credential: credentialSources.default([...bearerHeader]),
-    cache: z
-      .strictObject({
-        seconds: z
-          .int()
-          .min(0)
-          .max(300)
-          .default(10)
-          .describe("How long an answer is believed: a deleted account is seen this late. Never past the token's exp."),
-      })
-      .default({ seconds: 10 })
-      .describe('How long answers are kept. A refusal is believed for ten seconds at most.'),
+    cache: answerCache({
+      seconds: 10,
+      late: "a deleted account is seen this late. Never past the token's exp.",
+      refusals: 'A refusal is believed for ten seconds at most.',
+    }),
     realm: z
       .string()
       .regex(realmForm, 'has a character that a challenge cannot carry')

@@ -1,6 +1,6 @@
 import type { Ask } from './exchange.ts'
 import { unless404 } from './kube-error.ts'
-import { isFields } from './kube-object.ts'
+import { isFields } from '../model/fields.ts'
 
 /** A kind as the server has it in one version. */
 export interface ServedKind {

@@ -1,5 +1,6 @@
 import { KubeError, statusError } from './kube-error.ts'
-import { isFields, received } from './kube-object.ts'
+import { isFields } from '../model/fields.ts'
+import { received } from './kube-object.ts'
 import type { KubeObject } from './kube-object.ts'
 
 /** What a watch tells. A bookmark says only how far the server has got. */

@@ -1,3 +1,5 @@
+import { isFields } from '../model/fields.ts'
+import type { Fields } from '../model/fields.ts'
 /** Metadata of an object; names of Kubernetes' own. */
 export interface KubeMetadata {
   readonly name: string
@@ -49,9 +51,3 @@ function bare(annotations: Fields): { annotations?: Readonly<Record<string, stri
   const { [lastApplied]: _, ...kept } = annotations
   return Object.keys(kept).length === 0 ? {} : { annotations: kept as Readonly<Record<string, string>> }
 }
-
-type Fields = Readonly<Record<string, unknown>>
-
-/** Narrows what a server sent to something with fields. */
-export const isFields = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -9,7 +9,7 @@ import type {
 } from '../model/reviews.ts'
 import type { KubeClient } from './client.ts'
 import { KubeError } from './kube-error.ts'
-import { isFields } from './kube-object.ts'
+import { isFields } from '../model/fields.ts'
 import { resources } from './resources.ts'
 
 /** The API server as a judge of tokens (TokenReview) and permissions (SubjectAccessReview). */

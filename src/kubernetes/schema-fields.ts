@@ -1,4 +1,4 @@
-import { isFields } from './kube-object.ts'
+import { isFields } from '../model/fields.ts'
 
 /** A field of the Gateway API's experimental channel that something of ours is built on. */
 export interface ExperimentalField {

@@ -1,7 +1,7 @@
 import { createClusterAccess } from './cluster-access.ts'
 import type { ClusterAccessOptions } from './cluster-access.ts'
 import { exchange } from './exchange.ts'
-import { isFields } from './kube-object.ts'
+import { isFields } from '../model/fields.ts'
 
 /** An OpenAPI document, and its hash by the server's own index; both undefined where it has no such group version. */
 export interface SchemaReading {

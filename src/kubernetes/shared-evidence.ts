@@ -7,7 +7,7 @@ import type { Owner } from '../registration/desired.ts'
 import { witnesses } from '../registration/witness.ts'
 import type { Witness } from '../registration/witness.ts'
 import type { KubeClient } from './client.ts'
-import { isFields } from './kube-object.ts'
+import { isFields } from '../model/fields.ts'
 import type { KubeObject } from './kube-object.ts'
 import { resources } from './resources.ts'
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isFields } from '../model/fields.ts'
 import { ok } from '../model/result.ts'
 import type { Result } from '../model/result.ts'
 import { authPolicy } from './document.ts'
@@ -61,9 +62,6 @@ function createdOf(object: unknown): number | undefined {
   const text = isFields(metadata) ? metadata['creationTimestamp'] : undefined
   return typeof text === 'string' ? timestamp(text) : undefined
 }
-
-const isFields = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null
 
 /** What the policy claims; `spec` is undefined where it cannot be used, `valid` says whether the manifest's own document can. */
 export function candidate(manifest: Manifest, spec: AuthPolicySpec | undefined, valid: boolean): PolicyCandidate {

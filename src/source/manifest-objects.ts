@@ -1,3 +1,5 @@
+import { isFields } from '../model/fields.ts'
+import type { Fields } from '../model/fields.ts'
 import { fault } from '../model/result.ts'
 import type { Path, Problem } from '../model/result.ts'
 import { meantKind } from '../policy/kinds.ts'
@@ -19,8 +21,6 @@ export interface Part {
   /** Where the object is in the document: an item of a list, or all of it. */
   readonly prefix: Path
 }
-
-type Fields = Readonly<Record<string, unknown>>
 
 /** Takes plain data as a Kubernetes-style object, or as a list of them. */
 export function readObject(part: Part): Objects {
@@ -185,9 +185,6 @@ function refuse(part: Part, path: Path, say: string, manifests: readonly Manifes
   }
   return { manifests, problems: [problem] }
 }
-
-const isFields = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** RFC 1123: no slash and no space, so that `namespace/name` names one object only. */
 const isName = (text: unknown, limit: number): text is string =>

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startPackages } from '../../deploy/start-packages.ts'
 import { usableStartFile } from '../../src/command/start-file.ts'
 import type { StartFile } from '../../src/command/start-file.ts'
 import { guest, policy, root, secret, startChild } from '../security/child.ts'
@@ -54,30 +55,9 @@ const tokens =
 response: { headers: [{ name: x-user, value: { cel: identity.subject } }] }`,
   )
 
-/** Loaded by every start; the image has them in its start file. */
-const plain = [
-  '@bufbuild/cel',
-  '@bufbuild/cel-spec',
-  '@bufbuild/protobuf',
-  '@bufbuild/re2',
-  '@grpc/grpc-js',
-  '@js-sdsl/ordered-map',
-  '@opentelemetry/api',
-  'bintrees',
-  'commander',
-  'fastest-levenshtein',
-  'jose',
-  'js-yaml',
-  'lru-cache',
-  'prom-client',
-  're2js',
-  'tdigest',
-  'zod',
-]
-
 describe('a start loads what its policies need', () => {
   it('and nothing else where they need nobody and there is no decision log', async () => {
-    expect(await loadedBy(await policies('plain', tokens + guest('open')), '--decision-log=off')).toEqual(plain)
+    expect(await loadedBy(await policies('plain', tokens + guest('open')), '--decision-log=off')).toEqual(startPackages)
   })
   it('the client of remote key sets where one is named', async () => {
     const remote = policy(
@@ -85,12 +65,14 @@ describe('a start loads what its policies need', () => {
       `authentication: [{ jwt: { issuer: 'https://localhost:1', audiences: [a], jwks: { discovery: true } } }]`,
     )
     expect(await loadedBy(await policies('remote', remote), '--decision-log=off')).toEqual(
-      [...plain, 'undici'].toSorted(),
+      [...startPackages, 'undici'].toSorted(),
     )
   })
   it('the library that knows every mistake where a file is not plain', async () => {
     const odd = `${guest('odd')}  mode: &mode Enforce\n`
-    expect(await loadedBy(await policies('odd', odd), '--decision-log=off')).toEqual([...plain, 'yaml'].toSorted())
+    expect(await loadedBy(await policies('odd', odd), '--decision-log=off')).toEqual(
+      [...startPackages, 'yaml'].toSorted(),
+    )
   })
 })
 
@@ -113,7 +95,7 @@ describe('the start file', () => {
 
   it('holds the packages of a plain start, is what a start runs, and is the same to the byte, built twice', async () => {
     const [one, two] = [await built('one'), await built('two')]
-    expect(Object.keys((await told(one))?.packages ?? {})).toEqual(plain)
+    expect(Object.keys((await told(one))?.packages ?? {})).toEqual(startPackages)
     const names = (await readdir(join(one, 'start'))).toSorted()
     expect((await readdir(join(two, 'start'))).toSorted()).toEqual(names)
     for (const file of [...names.map((name) => `start/${name}`), 'command/start-file.js'])

@@ -161,28 +161,14 @@ await describeOnKubernetes('the golden worlds', () => {
       for (const [by, rules] of Object.entries(one.seen))
         for (const rule of rules) own.evidence.seen(rule, Date.now(), by as Witness)
       for (const { gateway, rule, outcome } of one.probes) own.evidence.probed(gateway, rule, outcome, Date.now())
-      let last: Readonly<Record<string, object>> = {}
-      const same = async (): Promise<boolean> => {
-        const all = await Promise.all(
-          Object.keys(one.statuses).map(async (policy) => [policy, await found(policy)] as const),
+      const told = async (): Promise<object> =>
+        Object.fromEntries(
+          await Promise.all(Object.keys(one.statuses).map(async (policy) => [policy, await found(policy)] as const)),
         )
-        last = Object.fromEntries(all)
-        return JSON.stringify(sorted(last)) === JSON.stringify(sorted(one.statuses))
-      }
-      await until(same, () => '', 8000).catch(() => expect(sorted(last)).toEqual(sorted(one.statuses)))
+      await expect.poll(told, { timeout: 8000, interval: 100 }).toEqual(one.statuses)
     },
     40_000,
   )
 
   it('are thirty at least', () => expect(worlds.length).toBeGreaterThanOrEqual(30))
 })
-
-/** Keys in order, at every depth. */
-function sorted(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(
-    Object.entries(value)
-      .toSorted(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, inner]) => [key, sorted(inner)]),
-  )
-}
