@@ -1,4 +1,4 @@
-import type { Engine } from '../../engine/engine.ts'
+import type { Budget, Engine } from '../../engine/engine.ts'
 import { deny } from '../../model/decision.ts'
 import type { Decision } from '../../model/decision.ts'
 import { headerValueSafe } from '../../model/header.ts'
@@ -7,6 +7,8 @@ import { authRequest } from '../../model/request.ts'
 import type { TrustedSources } from '../trusted-sources.ts'
 import { readAsk } from './ask.ts'
 import type { Incoming } from './ask.ts'
+import { untoldBody } from './body.ts'
+import type { UntoldBody } from './body.ts'
 import type { Address, Ask, Dialect, HttpReply } from './dialect.ts'
 import { dialects } from './index.ts'
 import { parseRulePath } from './rule-path.ts'
@@ -24,6 +26,15 @@ export type Answering = (incoming: Incoming, caller: () => AbortSignal) => HttpR
 
 /** The whole way of a call: read in its dialect, judged, written in its dialect. */
 export function answering({ engine, kind, trusts, budgetMillis }: AnsweringParts): Answering {
+  const judged = (ask: Ask, address: Address, budget: Budget): Decision | Promise<Decision> => {
+    const parts = dialects[address.via].read(ask, address)
+    return engine.answer(authRequest(parts, ask.examined && parts.headers === ask.headers), budget)
+  }
+  const afterBody = async (body: UntoldBody, ask: Ask, address: Address, budget: Budget): Promise<Decision> => {
+    const until = performance.now() + budget.millis
+    const fault = await body(budget.millis)
+    return judged({ ...ask, fault }, address, { ...budget, millis: until - performance.now() })
+  }
   return (incoming, caller) => {
     let { via } = unmatched
     const broken = (cause: unknown): HttpReply => reply(dialects[via], deny('internal', { cause }))
@@ -31,12 +42,11 @@ export function answering({ engine, kind, trusts, budgetMillis }: AnsweringParts
       const ask = readAsk(incoming, trusts)
       const address = kind === 'matching' ? matched : parseRulePath(ask.target)
       via = address.via
-      const dialect = dialects[via]
-      const millis = Math.min(budgetMillis, callerMillis(ask, via)) - marginMillis
-      const parts = dialect.read(ask, address)
-      const request = authRequest(parts, ask.examined && parts.headers === ask.headers)
-      const decision = engine.answer(request, { millis, caller })
-      return decision instanceof Promise ? decision.then(replies(dialect)).catch(broken) : replies(dialect)(decision)
+      const budget = { millis: Math.min(budgetMillis, callerMillis(ask, via)) - marginMillis, caller }
+      const body = ask.fault === undefined ? untoldBody(incoming) : undefined
+      const decision = body === undefined ? judged(ask, address, budget) : afterBody(body, ask, address, budget)
+      const written = replies(dialects[via])
+      return decision instanceof Promise ? decision.then(written).catch(broken) : written(decision)
     } catch (cause) {
       return broken(cause)
     }

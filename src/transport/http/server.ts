@@ -5,12 +5,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Engine } from '../../engine/engine.ts'
 import type { TlsFiles } from '../grpc/tls.ts'
 import { trustedSources } from '../trusted-sources.ts'
-import type { Incoming } from './ask.ts'
 import { answering } from './answering.ts'
 import type { Answering } from './answering.ts'
+import { discardBody, hasBody } from './body.ts'
 import { createConnections } from './connections.ts'
 import type { Connections } from './connections.ts'
-import { discardBody } from './discard-body.ts'
 import { createHttp1, tunnelRefused } from './http1.ts'
 import { createHttp2 } from './http2.ts'
 import { httpLimits } from './limits.ts'
@@ -110,16 +109,10 @@ const serving =
       if (state.ending || expecting) Object.assign(outgoing, { shouldKeepAlive: false })
     }
     const answered = answer(incoming, () => (cancelled = new AbortController()).signal)
-    if (hasBody(incoming)) discardBody(incoming, Promise.resolve(answered), httpLimits.bodyBytes)
+    if (hasBody(incoming)) discardBody(incoming, Promise.resolve(answered))
     if (answered instanceof Promise) void answered.then((reply) => write(outgoing, reply))
     else write(outgoing, answered)
   }
-
-function hasBody(incoming: Incoming): boolean {
-  if ('stream' in incoming) return !incoming.stream.endAfterHeaders
-  const { headers } = incoming
-  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
-}
 
 /** Judged for the record, but whatever the judgement is there is one answer. */
 const tunnelRefusal =

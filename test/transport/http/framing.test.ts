@@ -1,4 +1,5 @@
 import { connect } from 'node:http2'
+import type { ClientHttp2Stream } from 'node:http2'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { httpLimits } from '../../../src/transport/http/limits.ts'
 import { exchange, statuses, wire } from './raw.ts'
@@ -11,6 +12,15 @@ afterAll(() => server.close())
 const lines = (...all: readonly string[]): string => [...all, '', ''].join('\r\n')
 const start = [`POST ${prefix}/ HTTP/1.1`, 'Host: shop.example', 'Authorization: Bearer ada'] as const
 const second = lines(`GET ${prefix}/second HTTP/1.1`, 'Host: shop.example', 'Authorization: Bearer ada')
+const chunkOf = (bytes: number): string => `${bytes.toString(16)}\r\n${'a'.repeat(bytes)}\r\n`
+const posted = {
+  ':method': 'POST',
+  ':path': `${prefix}/`,
+  ':authority': 'shop.example',
+  authorization: 'Bearer ada',
+}
+const statusOf = (stream: ClientHttp2Stream): Promise<unknown> =>
+  new Promise((done) => stream.on('response', (headers) => done(headers[':status'])))
 const checked = (): readonly string[] => server.records.map(({ request }) => request.target.raw)
 
 /** What is on record of a request that the parser refused: no word of its own. */
@@ -89,8 +99,9 @@ describe('DOS-10 no second request hides in the first', () => {
   it('a body that breaks off its framing ends the connection after the one answer', async () => {
     const before = checked().length
     const text = await untilEnd(lines(...start, 'Transfer-Encoding: chunked') + `zz\r\n${second}`)
-    expect(statuses(text)).toEqual([200])
+    expect(statuses(text)).toEqual([403])
     expect(checked().slice(before)).toEqual(['/'])
+    expect(server.records.at(-1)?.decision).toMatchObject({ reason: 'malformed-request' })
   })
   it('10 MB of chunk extensions end it as well', async () => {
     const before = process.memoryUsage().rss
@@ -99,7 +110,7 @@ describe('DOS-10 no second request hides in the first', () => {
     for (let at = 0; at < 160 && !one.ended(); at += 1) {
       if (!one.write('a'.repeat(65_536))) await new Promise((done) => setImmediate(done))
     }
-    expect(statuses(await one.end())).toEqual([200])
+    expect(statuses(await one.end())).toEqual([403])
     one.close()
     expect(process.memoryUsage().rss - before).toBeLessThan(100 * 1024 * 1024)
   })
@@ -137,40 +148,83 @@ describe('CTR-20 bodies', () => {
     const decision = server.records.at(-1)?.decision
     expect(decision?.kind === 'deny' ? decision.reason : undefined).toBe(reason)
   })
-  it('the answer does not wait for the body, and an endless one is cut off; memory stays flat', async () => {
+  it.each([
+    ['one less than the most', httpLimits.bodyBytes - 1, 200, undefined],
+    ['the most', httpLimits.bodyBytes, 200, undefined],
+    ['one more', httpLimits.bodyBytes + 1, 403, 'too-large'],
+  ])('%s in chunks', async (_, length, status, reason) => {
+    const one = await wire(server.port)
+    one.write(lines(...start, 'Transfer-Encoding: chunked'))
+    for (let left = length; left > 0; left -= 65_536) one.write(chunkOf(Math.min(left, 65_536)))
+    one.write('0\r\n\r\n')
+    expect(statuses(await one.answers())).toEqual([status])
+    const decision = server.records.at(-1)?.decision
+    expect(decision?.kind === 'deny' ? decision.reason : undefined).toBe(reason)
+    one.close()
+  })
+  it('of no length at all are an answer at once, and the connection goes on', async () => {
+    const one = await wire(server.port)
+    one.write(lines(...start, 'Transfer-Encoding: chunked') + '0\r\n\r\n' + second)
+    expect(statuses(await one.answers(2))).toEqual([200, 200])
+    one.close()
+  })
+  it('a told one is not waited for; one that is not told and does not come is refused in time', async () => {
+    const told = await wire(server.port)
+    told.write(lines(...start, 'Content-Length: 10'))
+    expect(statuses(await told.answers())).toEqual([200])
+    told.close()
+    const one = await wire(server.port)
+    one.write(lines(...start, 'Transfer-Encoding: chunked') + chunkOf(5))
+    expect(statuses(await one.answers())).toEqual([403])
+    expect(server.records.at(-1)?.decision).toMatchObject({ reason: 'timeout' })
+    one.close()
+  })
+  it('whoever goes away in the middle of one is on record as gone', async () => {
+    const before = server.records.length
+    const one = await wire(server.port)
+    one.write(lines(...start, 'Transfer-Encoding: chunked') + chunkOf(5))
+    await new Promise((done) => setTimeout(done, 20))
+    one.socket.resetAndDestroy()
+    while (server.records.length === before) await new Promise((done) => setTimeout(done, 2))
+    expect(server.records.at(-1)?.decision).toMatchObject({ kind: 'deny', reason: 'cancelled' })
+  })
+  it('an endless one is refused and cut off; memory stays flat', async () => {
     const before = process.memoryUsage().rss
     const one = await wire(server.port)
     one.write(lines(...start, 'Transfer-Encoding: chunked'))
-    expect(statuses(await one.answers())).toEqual([200])
-    const chunk = `10000\r\n${'a'.repeat(65_536)}\r\n`
+    const chunk = chunkOf(65_536)
     let sent = 0
     while (!one.ended() && sent < 10 * httpLimits.bodyBytes) {
       sent += chunk.length
       if (!one.write(chunk)) await new Promise((done) => setTimeout(done, 1))
     }
-    expect(one.ended()).toBe(true)
+    expect(statuses(await one.end())).toEqual([403])
     expect(sent).toBeGreaterThan(httpLimits.bodyBytes)
     expect(process.memoryUsage().rss - before).toBeLessThan(100 * 1024 * 1024)
     one.close()
   })
   it('over HTTP/2 only the stream is', async () => {
     const session = connect(`http://127.0.0.1:${server.port}`)
-    const fields = {
-      ':method': 'POST',
-      ':path': `${prefix}/`,
-      ':authority': 'shop.example',
-      authorization: 'Bearer ada',
-    }
-    const endless = session.request(fields)
-    const state = { closed: false }
-    endless.on('error', () => undefined).on('close', () => (state.closed = true))
-    const status = await new Promise((done) => endless.on('response', (headers) => done(headers[':status'])))
-    expect(status).toBe(200)
-    while (!state.closed) if (!endless.write(Buffer.alloc(65_536))) await new Promise((done) => setTimeout(done, 1))
-    const next = session.request(fields)
+    const endless = session.request(posted)
+    endless.on('error', () => undefined)
+    const status = statusOf(endless)
+    while (!endless.closed) if (!endless.write(Buffer.alloc(65_536))) await new Promise((done) => setTimeout(done, 1))
+    expect(await status).toBe(403)
+    expect(server.records.at(-1)?.decision).toMatchObject({ reason: 'too-large' })
+    const next = session.request(posted)
     next.end()
-    expect(await new Promise((done) => next.on('response', (headers) => done(headers[':status'])))).toBe(200)
+    expect(await statusOf(next)).toBe(200)
     session.close()
+  })
+  it('of another length than they say are no request over HTTP/2, and the connection ends', async () => {
+    const before = server.records.length
+    const session = connect(`http://127.0.0.1:${server.port}`)
+    const ended = new Promise((done) => session.on('error', () => undefined).on('close', () => done('ended')))
+    const lying = session.request({ ...posted, 'content-length': '4' })
+    const answered = new Promise((done) => lying.on('response', done).on('error', () => done('none')))
+    lying.end('more than four bytes')
+    expect([await answered, await ended]).toEqual(['none', 'ended'])
+    expect(server.records.length).toBe(before)
   })
 })
 

@@ -1,0 +1,59 @@
+import { constants } from 'node:http2'
+import type { DenyReason } from '../../model/decision.ts'
+import type { Incoming } from './ask.ts'
+import { httpLimits } from './limits.ts'
+
+/** Waits for the end of a body whose head does not tell its length; the reason to refuse where there is no end to it, or none in time. */
+export type UntoldBody = (millis: number) => Promise<DenyReason | undefined>
+
+/** True where a body follows. */
+export function hasBody(incoming: Incoming): boolean {
+  if ('stream' in incoming) return !incoming.stream.endAfterHeaders
+  const { headers } = incoming
+  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
+}
+
+/** How to wait for the body of a request that has one of a length that is not told (RFC 9112 §6.3, RFC 9113 §8.1.1). */
+export function untoldBody(incoming: Incoming): UntoldBody | undefined {
+  if (!hasBody(incoming) || incoming.headers['content-length'] !== undefined) return undefined
+  // Whoever waits for a 100 that never comes sends nothing before the answer.
+  return incoming.headers.expect === undefined ? (millis) => measured(incoming, millis) : undefined
+}
+
+function measured(incoming: Incoming, millis: number): Promise<DenyReason | undefined> {
+  return new Promise((done) => {
+    let bytes = 0
+    const timer = setTimeout(() => done('timeout'), Math.max(0, millis))
+    const end = (reason: DenyReason | undefined) => (): void => {
+      clearTimeout(timer)
+      done(reason)
+    }
+    incoming.on('data', (chunk: Buffer) => {
+      bytes += chunk.length
+      if (bytes > httpLimits.bodyBytes) end('too-large')()
+    })
+    incoming.once('end', end(undefined))
+    incoming.once('error', ({ code }: NodeJS.ErrnoException) => {
+      end(code?.startsWith('HPE_') === true ? 'malformed-request' : 'cancelled')()
+    })
+    incoming.once('close', end('cancelled'))
+  })
+}
+
+/** Reads a body to its end without keeping any of it, so that the connection is fit for the next request; cuts off an endless one. */
+export function discardBody(incoming: Incoming, answered: Promise<unknown>): void {
+  let bytes = 0
+  incoming.on('data', (chunk: Buffer) => {
+    bytes += chunk.length
+    if (bytes <= httpLimits.bodyBytes) return
+    incoming.pause()
+    // Not before the answer is out: silence would be no explicit one.
+    void answered.then(() => setImmediate(cutOff, incoming))
+  })
+  incoming.on('error', () => undefined) // the client went away in the middle of it
+}
+
+function cutOff(incoming: Incoming): void {
+  if ('stream' in incoming) incoming.stream.close(constants.NGHTTP2_NO_ERROR)
+  else incoming.socket.destroySoon()
+}
