@@ -39,6 +39,8 @@ export interface ReviewParts {
   readonly clock: Clock
   readonly digest: KeyedDigest
   readonly report: (event: ReviewEvent) => void
+  /** True while no new call may begin. */
+  readonly shed?: () => boolean
   readonly limits?: Partial<SharedQuestionLimits>
 }
 
@@ -55,8 +57,8 @@ const usual: SharedQuestionLimits = {
 const accessAge = 5000
 
 /** Made once for the process; close it once. */
-export function createReviews({ server, clock, digest, report, limits }: ReviewParts): Reviews {
-  const bounds = { ...usual, ...limits }
+export function createReviews({ server, clock, digest, report, shed = () => false, limits }: ReviewParts): Reviews {
+  const bounds = { ...usual, ...limits, shed }
   // A breaker for each: an account that may review tokens and not permissions is half a failure only.
   const questions = <T>() =>
     createSharedQuestions<T>(

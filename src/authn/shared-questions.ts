@@ -40,6 +40,11 @@ export interface SharedQuestionLimits {
   readonly timeout: number
 }
 
+export interface SharedQuestionParts extends SharedQuestionLimits {
+  /** True while no new call may begin. */
+  readonly shed: () => boolean
+}
+
 interface Known<T> {
   readonly answer: T
   readonly at: number
@@ -53,7 +58,7 @@ const overloaded: Shared<never> = { kind: 'unavailable', why: 'overloaded' }
 export function createSharedQuestions<T>(
   clock: Clock,
   breaker: CircuitBreaker,
-  { entries, bytes, briefAge, concurrency, timeout }: SharedQuestionLimits,
+  { entries, bytes, briefAge, concurrency, timeout, shed }: SharedQuestionParts,
 ): SharedQuestions<T> {
   const size = { max: entries, maxSize: bytes, sizeCalculation: (known: Known<T>) => 256 + known.bytes }
   const lasting = new LRUCache<string, Known<T>>(size)
@@ -87,7 +92,7 @@ export function createSharedQuestions<T>(
 
   /** Makes the call, or says why not. */
   function depart(question: SharedQuestion<T>): Promise<Known<T> | undefined> | Shared<T> {
-    if (flights.size >= concurrency) return overloaded
+    if (flights.size >= concurrency || shed()) return overloaded
     const leave = stop.signal.aborted ? undefined : breaker.enter()
     if (leave === undefined) return trouble
     const flight = fly(question, (called) => {

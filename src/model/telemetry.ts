@@ -16,6 +16,7 @@ export const counters = {
   'introspection-breaker-opened': 'times that a circuit breaker opened',
   'password-hash': 'password hashes computed',
   'password-queue-full': 'password checks refused because the queue was full',
+  'work-shed': 'password checks and questions to others refused because the event loop was behind',
   lockout: 'attempts refused because of earlier failures',
   'log-dropped': 'decision lines that could not be written',
   'reload-ok': 'snapshots put in force',

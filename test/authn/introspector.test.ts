@@ -19,9 +19,9 @@ afterEach(() => {
 const clock = testClock()
 const telemetry = counting()
 
-function introspector(limits: Partial<IntrospectorLimits> = {}): Introspector {
+function introspector(limits: Partial<IntrospectorLimits> = {}, shed = () => false): Introspector {
   const http = createHttpClient()
-  const made = createIntrospector({ http, clock, telemetry, limits })
+  const made = createIntrospector({ http, clock, telemetry, limits, shed })
   open.push(made.close, () => void http.close())
   return made
 }
@@ -295,6 +295,20 @@ describe('INT-13 an endpoint that fails', () => {
       },
     }
     expect(await ask(one, about(thrower))).toBe('unavailable')
+  })
+
+  it('DOS-20 begins none while it is told to, and goes on with what is known and under way', async () => {
+    const state = { shed: false }
+    const one = introspector({}, () => state.shed)
+    const of = server()
+    const first = ask(one, about(of, 'a'))
+    state.shed = true
+    const second = ask(one, about(of, 'a'))
+    expect(one.introspect(about(of, 'b'), never)).toEqual({ kind: 'unavailable', why: 'overloaded' })
+    of.answer()
+    expect(await Promise.all([first, second])).toEqual(['miss', 'miss'])
+    expect(await ask(one, about(of, 'a'))).toBe('hit')
+    expect(of.calls).toEqual(['a'])
   })
 
   it('takes no more calls at a time than it is allowed', async () => {

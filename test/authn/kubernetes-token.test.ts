@@ -12,8 +12,13 @@ import type { RequestGiven } from '../support/make.ts'
 import { reviewServer, reviewsOf, robot, vouchedFor } from '../support/review-server.ts'
 import type { ScriptedReviewServer } from '../support/review-server.ts'
 
-function scene(server: ScriptedReviewServer, block: object = {}, limits: Partial<SharedQuestionLimits> = {}) {
-  const parts = reviewsOf(server, { limits })
+function scene(
+  server: ScriptedReviewServer,
+  block: object = {},
+  limits: Partial<SharedQuestionLimits> = {},
+  shed = () => false,
+) {
+  const parts = reviewsOf(server, { limits, shed })
   const services: Partial<Services> = { reviews: parts.reviews, clock: parts.clock }
   const make = (own: object): Authenticator =>
     authenticatorOf(kubernetesToken, { audiences: ['cart'], ...block, ...own }, methodContext({ services }))
@@ -232,6 +237,15 @@ describe('calls', () => {
     const again = ask('t')
     server.answer(vouchedFor())
     expect(show(await again)).toBe('miss')
+  })
+
+  it('DOS-20 begins none while it is told to, and answers what is known', async () => {
+    const state = { shed: false }
+    const { ask, server } = scene(reviewServer(vouchedFor()), {}, {}, () => state.shed)
+    expect(show(await ask('a'))).toBe('miss')
+    state.shed = true
+    expect([show(await ask('a')), show(await ask('b'))]).toEqual(['hit', 'overloaded'])
+    expect(server.tokens.length).toBe(1)
   })
 
   it('has no more than so many under way, and says so', async () => {
