@@ -68,7 +68,7 @@ describe('a decision line', () => {
       scopes: [],
       groups: [],
     }
-    const decision = allow({ identity, set: [], remove: [], copiesLength: false, shadowed: undefined })
+    const decision = allow({ identity, set: [], remove: [], removeQuery: [], copiesLength: false, shadowed: undefined })
     const told = line({ ...record(), decision }, digest)
     expect(told).toMatchObject({ decision: 'allow', issuer: 'https://idp.example.com' })
     expect(told['credential']).toMatch(/^[\w-]{16}$/)

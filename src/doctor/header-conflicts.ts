@@ -108,3 +108,12 @@ export function keptHeaders(site: RuleSite): readonly Diagnosis[] {
   const fix = { kind: 'edit', changes: [{ path: [...path, rule.filters.length], value }] } as const
   return [diagnosis(route.manifest, { code: 'header-not-removed', severity: 'warning', path, say, mend, fix }, key)]
 }
+
+/** Query parameters that the policy takes off the request, through filters whose answers have no word for it. */
+export function keptQuery({ route, key, needs, filter }: RuleSite): readonly Diagnosis[] {
+  if (filter?.auth.protocol !== 'HTTP' || needs === undefined || needs.removesQuery.length === 0) return []
+  const path = [...filter.path, 'externalAuth', 'protocol']
+  const say = `policy ${needs.policy} removes the query parameter ${listed(needs.removesQuery)}, which cannot be said over HTTP: every request that has it is refused`
+  const mend = 'ask over gRPC, or take the credential from a header'
+  return [diagnosis(route.manifest, { code: 'query-not-removed', severity: 'warning', path, say, mend }, key)]
+}

@@ -20,6 +20,8 @@ export interface RuleNeeds {
   readonly injects: readonly string[]
   /** Lower-case headers that it takes off the client's request. */
   readonly removes: readonly string[]
+  /** Query parameters that it takes off the client's request. */
+  readonly removesQuery: readonly string[]
   /** Requests without any credential are let in as a guest. */
   readonly guest: boolean
   /** It authenticates by the client's TLS certificate. */
@@ -91,13 +93,14 @@ const nothing: Needed = {
   scheme: false,
   injects: [],
   removes: [],
+  removesQuery: [],
   guest: false,
   clientCertificate: false,
   redirects: false,
 }
 
 const needed = memo(
-  ({ authenticators, preflight, reads, managed, remove, guest, unauthenticated }: Policy): Needed => ({
+  ({ authenticators, preflight, reads, managed, remove, removeQuery, guest, unauthenticated }: Policy): Needed => ({
     reads: [
       ...new Set([...authenticators.flatMap(({ reads }) => reads), ...(preflight === 'Allow' ? preflightHeaders : [])]),
     ],
@@ -106,6 +109,7 @@ const needed = memo(
     scheme: reads.scheme || authenticators.some(({ readsScheme }) => readsScheme === true),
     injects: managed,
     removes: remove,
+    removesQuery: [...removeQuery],
     guest: guest !== undefined,
     clientCertificate: authenticators.some(({ kind }) => kind === 'clientCertificate'),
     redirects: unauthenticated.respond === 'Redirect',

@@ -7,6 +7,7 @@ import { canonicalName, ownedSpellings } from '../model/header.ts'
 import type { Identity } from '../model/identity.ts'
 import { memo } from '../model/memo.ts'
 import type { AuthRequest } from '../model/request.ts'
+import { spellingsInQuery } from '../model/target.ts'
 import type { Policy, Rule } from '../policy/snapshot.ts'
 import { authenticate } from './authenticate.ts'
 import type { Known, Who } from './authenticate.ts'
@@ -100,7 +101,18 @@ function letThrough(
   shadowed?: DenyReason,
 ): Allow {
   const { copiesLength } = rule
-  return allow({ identity, set, remove: removals(rule, policy, request, set), copiesLength, shadowed })
+  const removeQuery = unwantedQuery(policy, request) ?? []
+  return allow({ identity, set, remove: removals(rule, policy, request, set), removeQuery, copiesLength, shadowed })
+}
+
+/**
+ * Query parameters that the policy takes off, as this request spells them: Envoy compares names as they are written. Undefined where
+ * they cannot go: the query cannot be read, or there is one over HTTP, whose answers have no word for it.
+ */
+function unwantedQuery({ removeQuery }: Policy, { target, via }: AuthRequest): readonly string[] | undefined {
+  if (removeQuery.size === 0) return []
+  const found = spellingsInQuery(target.query, removeQuery)
+  return via === 'grpc' || found?.length === 0 ? found : undefined
 }
 
 const nobody: Identity = { subject: 'anonymous', method: 'shadow', claims: {}, scopes: [], groups: [] }
@@ -144,7 +156,9 @@ function weigh(one: Case, subject: Subject, index: number, answer: Answer): Deci
 
 /** What a rule grants an identity is made once, where nothing else goes into it: the same object is then written once, too. */
 function grant(one: Case, subject: Subject): Decision {
-  const lasting = one.policy.lastingHeaders && one.request.unusualNames.length === 0
+  const unwanted = unwantedQuery(one.policy, one.request)
+  if (unwanted === undefined) return refusal(one.policy, 'unremovable-query')
+  const lasting = one.policy.lastingHeaders && one.request.unusualNames.length === 0 && unwanted.length === 0
   const before = lasting ? granted(one, subject.identity) : undefined
   if (before !== undefined) return before
   const set = one.policy.headers(subject)

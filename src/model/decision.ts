@@ -39,13 +39,14 @@ export const denyReasons = {
   'issuer-unavailable': ['unavailable', 'the keys of the issuer cannot be had'],
   'introspection-unavailable': ['unavailable', 'the introspection endpoint cannot be asked'],
   'kubernetes-unavailable': ['unavailable', 'the Kubernetes API server cannot be asked about a token'],
-  overloaded: ['unavailable', 'a queue or table is full'],
+  overloaded: ['unavailable', 'a queue or table is full, or the event loop is behind'],
   timeout: ['unavailable', 'the time for the answer ran out'],
   cancelled: ['unavailable', 'the caller went away'],
   internal: ['unavailable', 'something inside failed'],
   'insufficient-scope': ['denied', 'the credential lacks a scope'],
   'condition-false': ['denied', 'a condition does not hold'],
   'condition-error': ['denied', 'a condition could not be evaluated'],
+  'unremovable-query': ['denied', 'a query parameter is to go that cannot be taken off'],
   'header-error': ['denied', 'a response header could not be made'],
 } as const satisfies Record<string, readonly [DenyClass, string]>
 
@@ -66,6 +67,8 @@ export interface Allow {
   readonly set: HeaderList
   /** Lower-case names to take off the client's request; never one that is also set. */
   readonly remove: readonly string[]
+  /** Query parameters to take off the client's target, each as this very target spells it; of gRPC calls only. */
+  readonly removeQuery: readonly string[]
   /** True where the gateway would put the `content-length` of an answer over HTTP on the client's request. */
   readonly copiesLength: boolean
   /** Where the policy is a Shadow: the reason it would have refused for. */

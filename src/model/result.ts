@@ -67,6 +67,7 @@ export const problemCodes = {
   'matched-injected-header': 'a header that the policy sets decides between rules of the same route',
   'overwritten-header': 'another filter changes a header that the policy sets',
   'header-not-removed': 'a header that the policy removes and the gateway passes on',
+  'query-not-removed': 'a query parameter that the policy removes, through a filter that cannot be told to',
   'shadowed-rule': 'an open rule matches what a protected one does',
   'missing-frontend-validation': 'a policy takes client certificates and the gateway asks for none',
   'insecure-frontend-validation': 'a policy takes client certificates and the gateway lets invalid ones in',

@@ -94,20 +94,37 @@ function validUtf8(path: string): boolean {
 
 /** Query parameters, names and values decoded once, in order; undefined past `limit` pairs or on a bad escape. */
 export function queryPairs(query: string | undefined, limit = 256): readonly (readonly [string, string])[] | undefined {
-  if (query === undefined || query === '') return []
-  const parts = query.split('&', limit + 1)
-  if (parts.length > limit) return undefined
   try {
-    const decode = (text: string) => decodeURIComponent(text.replaceAll('+', ' '))
-    return parts
-      .filter((part) => part !== '')
-      .map((part) => {
-        const equals = part.indexOf('=')
-        return equals < 0
-          ? ([decode(part), ''] as const)
-          : ([decode(part.slice(0, equals)), decode(part.slice(equals + 1))] as const)
-      })
+    return rawPairs(query, limit)?.map(([name, value]) => [decoded(name), decoded(value)] as const)
   } catch {
     return undefined
   }
+}
+
+/** Names of query parameters as they are written that are one of `names` when decoded; undefined as for `queryPairs`. */
+export function spellingsInQuery(
+  query: string | undefined,
+  names: ReadonlySet<string>,
+  limit = 256,
+): readonly string[] | undefined {
+  try {
+    const found = rawPairs(query, limit)?.flatMap(([name]) => (names.has(decoded(name)) ? [name] : []))
+    return found && [...new Set(found)]
+  } catch {
+    return undefined
+  }
+}
+
+const decoded = (text: string): string => decodeURIComponent(text.replaceAll('+', ' '))
+
+function rawPairs(query: string | undefined, limit: number): readonly (readonly [string, string])[] | undefined {
+  if (query === undefined || query === '') return []
+  const parts = query.split('&', limit + 1)
+  if (parts.length > limit) return undefined
+  return parts
+    .filter((part) => part !== '')
+    .map((part) => {
+      const equals = part.indexOf('=')
+      return equals < 0 ? ([part, ''] as const) : ([part.slice(0, equals), part.slice(equals + 1)] as const)
+    })
 }

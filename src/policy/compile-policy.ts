@@ -59,6 +59,7 @@ export function compilePolicy(
     ),
     managed: spec.response.headers.map(({ name }) => name.toLowerCase()),
     remove: spec.response.remove.map((name) => name.toLowerCase()),
+    removeQuery: new Set(spec.response.removeQuery),
     unauthenticated: unauthenticated(spec),
     denied: spec.denied,
     preflight: spec.preflight,

@@ -97,8 +97,15 @@ export const authPolicySpec = z.strictObject({
         .max(50)
         .default([])
         .describe("Headers taken off the client's request."),
+      removeQuery: z
+        .array(z.string().min(1).max(128))
+        .max(16)
+        .default([])
+        .describe(
+          "Query parameters taken off the client's request, in whatever encoding. HTTP has no word for it: there, a request that has one is refused.",
+        ),
     })
-    .default({ headers: [], remove: [] })
+    .default({ headers: [], remove: [], removeQuery: [] })
     .describe('What the backend gets to see.'),
   unauthenticated: unauthenticated
     .default({ respond: 'Forbidden' })

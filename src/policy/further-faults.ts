@@ -52,6 +52,7 @@ function readablePart(object: unknown): ReadablePart | undefined {
     authorization: rightOnes(authorization, spec['authorization']),
     headers: rightOnes(lists.headers, inner['headers']),
     remove: rightOnes(lists.remove, inner['remove']),
+    removeQuery: rightOnes(lists.removeQuery, inner['removeQuery']),
   }
   const rest = Object.entries(others).filter(([key, schema]) => schema.safeParse(spec[key]).success)
   const values = ({ items }: Kept): readonly unknown[] => items.map(({ value }) => value)
@@ -60,7 +61,11 @@ function readablePart(object: unknown): ReadablePart | undefined {
     targetRefs: [{ group: gatewayGroup, kind: 'HTTPRoute', name: 'any' }],
     authentication: values(kept.authentication),
     authorization: values(kept.authorization),
-    response: { headers: values(kept.headers), remove: values(kept.remove) },
+    response: {
+      headers: values(kept.headers),
+      remove: values(kept.remove),
+      removeQuery: values(kept.removeQuery),
+    },
   })
   return made.success ? { spec: made.data, place: (path) => placed(path, kept) } : undefined
 }

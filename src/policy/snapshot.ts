@@ -26,6 +26,8 @@ export interface Policy {
   readonly managed: readonly string[]
   /** Lower-case names to take off the client's request on allow. */
   readonly remove: readonly string[]
+  /** Names, decoded, of query parameters to take off the client's request on allow. */
+  readonly removeQuery: ReadonlySet<string>
   readonly unauthenticated: Unauthenticated
   readonly denied: { readonly body: string; readonly contentType: string } | undefined
   readonly preflight: 'Authenticate' | 'Allow'

@@ -688,6 +688,11 @@ const tables: Readonly<Record<string, readonly Row[]>> = {
     ],
     ['removed, behind Cilium', { rules: [needs({ removes: ['authorization'] })] }, []],
     [
+      'a query parameter, removed over HTTP',
+      { rules: [needs({ removesQuery: ['access_token'] })] },
+      [`warning query-not-removed ${at}.filters[0].externalAuth.protocol`],
+    ],
+    [
       'removed, behind agentgateway',
       by(agentgateway, { rules: [needs({ removes: ['authorization'] })] }),
       [`warning header-not-removed ${at}.filters`],

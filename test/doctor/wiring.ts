@@ -113,6 +113,7 @@ export const needs = (some: Partial<RuleNeeds> = {}): RuleNeeds => ({
   scheme: false,
   injects: ['x-user'],
   removes: [],
+  removesQuery: [],
   guest: false,
   clientCertificate: false,
   redirects: false,

@@ -76,6 +76,19 @@ spec:
       - { name: x-tenant, value: { claim: [tenant] } }
   unauthenticated: { respond: Challenge }
 ---
+apiVersion: gatehouse.dev/v1alpha1
+kind: AuthPolicy
+metadata: { namespace: shop, name: query }
+spec:
+  targetRefs: [{ group: gateway.networking.k8s.io, kind: HTTPRoute, name: plain, sectionName: query }]
+  authentication: [{ apiKey: { keysRef: { name: partners }, credential: [{ query: api_key }, { header: Authorization, scheme: Key }] } }]
+  response: { headers: [{ name: x-user, value: { cel: identity.subject } }], removeQuery: [api_key] }
+---
+apiVersion: v1
+kind: Secret
+metadata: { namespace: shop, name: partners }
+stringData: { acme: a-key-of-acme-that-nobody-guesses }
+---
 apiVersion: v1
 kind: Secret
 metadata: { namespace: shop, name: users }
@@ -86,7 +99,7 @@ stringData:
 }
 
 const margaret = ['Authorization', basic('margaret', 'moon-landing')] as const
-const guards = ['match', 'shop/plain/all', 'shop/plain/none'].map(guardOf)
+const guards = ['match', 'shop/plain/all', 'shop/plain/none', 'shop/plain/query'].map(guardOf)
 
 for (const protocol of ['grpc', 'http'] as const)
   await describeWith(['envoy'], `Envoy, ext_authz over ${protocol}`, () => suite(protocol))
@@ -121,6 +134,23 @@ function suite(protocol: 'grpc' | 'http'): void {
     await envoy?.stop()
     await backend?.close()
     await gate?.close()
+  })
+
+  it('HDR-13 a credential in the query does not reach the backend, however its name is spelled', async () => {
+    const port = envoy.ports[3] ?? 0
+    const arrived = async (target: string): Promise<readonly unknown[]> => {
+      const before = backend.requests()
+      const { status } = await send({ port, path: target, agent })
+      return [status, ...backend.seen.slice(before).map(({ url }) => url)]
+    }
+    const key = 'a-key-of-acme-that-nobody-guesses'
+    const gone = (url: string): readonly unknown[] => (protocol === 'grpc' ? [200, url] : [403])
+    expect(await arrived(`/a?x=%31&api_key=${key}&y=2`)).toEqual(gone('/a?x=%31&y=2'))
+    expect(await arrived(`/a?api%5Fkey=${key}`)).toEqual(gone('/a'))
+    expect(await arrived(`/a?api_key=${key}&api%5fkey=${key}`)).toEqual([403])
+    const before = backend.requests()
+    const { status } = await send({ port, path: '/a?x=%31&y', headers: [['Authorization', `Key ${key}`]], agent })
+    expect([status, backend.seen.slice(before).map(({ url }) => url)]).toEqual([200, ['/a?x=%31&y']])
   })
 
   it(

@@ -205,6 +205,31 @@ describe('E5 every owned header is set or removed', () => {
   })
 })
 
+describe('HDR-13 query parameters that the policy takes off', () => {
+  const some = { authenticators: [authenticator(ada)], removeQuery: new Set(['access_token']), lastingHeaders: true }
+  const removed = async (target: string): Promise<unknown> => {
+    const made = await decision(some, { via: 'grpc', target })
+    return made.kind === 'allow' ? made.removeQuery : made.reason
+  }
+  it('are named as the request spells them, each request its own', async () => {
+    expect(await removed('/?a=1')).toEqual([])
+    expect(await removed('/?access_token=t')).toEqual(['access_token'])
+    expect(await removed('/?access%5Ftoken=t')).toEqual(['access%5Ftoken'])
+    expect(await removed('/')).toEqual([])
+  })
+  it('a query that cannot be read may hold one', async () => {
+    expect(await removed('/?%zz=1')).toBe('unremovable-query')
+  })
+  it('cannot go over HTTP, so that a request with one is refused, and one without is not', async () => {
+    expect(await reason(some, { via: 'nginx', target: '/?access_token=t' })).toBe('unremovable-query')
+    expect(await decision(some, { via: 'nginx', target: '/?a=access_token' })).toMatchObject({ kind: 'allow' })
+  })
+  it('a Shadow lets it through', async () => {
+    const made = await decision({ ...some, mode: 'Shadow' }, { via: 'check', target: '/?access_token=t' })
+    expect(made).toMatchObject({ kind: 'allow', shadowed: 'unremovable-query' })
+  })
+})
+
 describe('what the client is told', () => {
   const bearer = authenticator(absent, {
     name: 'corp',

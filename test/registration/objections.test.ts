@@ -36,6 +36,7 @@ const never: ReadonlySet<string> = new Set<ProblemCode>([
   'missing-frontend-validation',
   'overlapping-listeners',
   'overwritten-header',
+  'query-not-removed',
   'repeated-filter',
   'route-not-accepted',
   'short-timeout',

@@ -59,6 +59,7 @@ export const policy = (some: Partial<Policy> = {}): Policy => ({
   lastingHeaders: false,
   managed: [],
   remove: [],
+  removeQuery: new Set(),
   unauthenticated: { respond: 'Forbidden' },
   denied: undefined,
   preflight: 'Authenticate',

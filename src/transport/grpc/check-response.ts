@@ -12,6 +12,7 @@ interface WireHeaderOption {
 interface WireOk {
   readonly headers: readonly WireHeaderOption[]
   readonly headers_to_remove: readonly string[]
+  readonly query_parameters_to_remove: readonly string[]
 }
 
 interface WireDenied {
@@ -45,7 +46,7 @@ export function checkResponse(decision: Decision): WireResponse {
   }
 }
 
-function allowed({ set, remove }: Allow): WireResponse {
+function allowed({ set, remove, removeQuery }: Allow): WireResponse {
   const kept = new Set(set.map(([name]) => name))
   return {
     status: { code: status.OK },
@@ -53,6 +54,7 @@ function allowed({ set, remove }: Allow): WireResponse {
       headers: set.map(([key, value]) => option(key, value, overwriteIfExistsOrAdd)),
       // A name in both lists ends removed on Envoy and set on agentgateway.
       headers_to_remove: remove.filter((name) => !kept.has(name)),
+      query_parameters_to_remove: removeQuery,
     },
   }
 }
@@ -106,8 +108,11 @@ export function encodeResponse(response: WireResponse): string {
   return 'ok_response' in response ? told + ok(response.ok_response) : told + refusal(response.denied_response)
 }
 
-const ok = ({ headers, headers_to_remove: removed }: WireOk): string =>
-  lengthDelimited(3, options(headers) + removed.map((name) => string(5, name)).join(''))
+const ok = ({ headers, headers_to_remove: removed, query_parameters_to_remove: unwanted }: WireOk): string =>
+  lengthDelimited(3, options(headers) + strings(5, removed) + strings(8, unwanted))
+
+const strings = (field: number, values: readonly string[]): string =>
+  values.map((value) => string(field, value)).join('')
 
 const refusal = ({ status: { code }, headers, body }: WireDenied): string =>
   lengthDelimited(2, lengthDelimited(1, numeric(1, code)) + options(headers) + string(3, body))

@@ -108,6 +108,23 @@ describe.each(['lean', 'reference'] as const)('%s codec', async (name) => {
       expect(answer.ok_response?.headers_to_remove).toEqual(expect.arrayContaining(['authorization', 'dpop', 'cookie']))
     })
 
+    it('HDR-13 takes a token out of the query where the policy wants it, in the spelling of this request', async () => {
+      const removeQuery = new Set(['access_token'])
+      const asked = async (path: string): Promise<readonly string[] | undefined> => {
+        const request = readCheck(encode(attributes({ path })), { envoyGatewayMetadata: false })
+        const { decision } = await decide(rule('pay', { removeQuery }), request, never)
+        return sent(decision).ok_response?.query_parameters_to_remove ?? []
+      }
+      expect(await asked('/a?access_token=t&b=1')).toEqual(['access_token'])
+      expect(await asked('/a?b=1')).toEqual([])
+      expect(await asked('/a')).toEqual([])
+      expect(await asked('/a?b=access_token&access%5Ftoken=t&access_token=u&access%5ftoken')).toEqual([
+        'access%5Ftoken',
+        'access_token',
+        'access%5ftoken',
+      ])
+    })
+
     it('CTR-12 sends several challenges in order, so that none replaces another', () => {
       const headers: HeaderList = [
         ['www-authenticate', 'Bearer realm="a"'],

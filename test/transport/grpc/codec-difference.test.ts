@@ -85,7 +85,14 @@ describe('writing', () => {
   it('CTR-10 every response decodes to the same message', () => {
     fc.assert(
       fc.property(headers, fc.array(text), text, fc.integer({ min: 300, max: 499 }), (options, removed, body, code) => {
-        const allowed = { status: { code: 0 }, ok_response: { headers: options, headers_to_remove: removed } } as const
+        const allowed = {
+          status: { code: 0 },
+          ok_response: {
+            headers: options,
+            headers_to_remove: removed,
+            query_parameters_to_remove: removed.map((name) => `q${name}`),
+          },
+        } as const
         const denied = {
           status: { code: 16 },
           denied_response: { status: { code }, headers: options, body },

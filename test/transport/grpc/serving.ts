@@ -53,6 +53,7 @@ export const policy: Policy = {
   lastingHeaders: true,
   managed: ['x-user', 'x-groups'],
   remove: ['authorization'],
+  removeQuery: new Set(),
   unauthenticated: { respond: 'Forbidden' },
   denied: undefined,
   preflight: 'Authenticate',
@@ -109,7 +110,11 @@ export async function serving(given: Partial<GrpcServerOptions> & { readonly unr
 /** What a decoded CheckResponse looks like to a gateway. */
 export interface Answer {
   readonly status?: { readonly code?: number; readonly message?: string }
-  readonly ok_response?: { readonly headers?: readonly HeaderOption[]; readonly headers_to_remove?: readonly string[] }
+  readonly ok_response?: {
+    readonly headers?: readonly HeaderOption[]
+    readonly headers_to_remove?: readonly string[]
+    readonly query_parameters_to_remove?: readonly string[]
+  }
   readonly denied_response?: {
     readonly status?: { readonly code?: number | string }
     readonly headers?: readonly HeaderOption[]

@@ -44,7 +44,14 @@ describe.each([
 })
 
 it('is named where nothing else is, and in the dialects of Envoy only', () => {
-  const bare = allow({ identity: identity(), set: [], remove: [], copiesLength: true, shadowed: undefined })
+  const bare = allow({
+    identity: identity(),
+    set: [],
+    remove: [],
+    removeQuery: [],
+    copiesLength: true,
+    shadowed: undefined,
+  })
   const others: readonly DialectName[] = ['nginx', 'traefik', 'caddy', 'haproxy', 'ngf']
   for (const name of ['check', 'matching'] as const)
     expect({ ...dialects[name].write(bare).headers }).toEqual({ 'x-envoy-auth-headers-to-remove': 'content-length' })
