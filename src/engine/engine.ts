@@ -48,6 +48,19 @@ export interface EngineParts {
 
 /** The whole story of a request: which rule, what its policy says, in time, on record. */
 export function createEngine({ snapshot, clock, record }: EngineParts): Engine {
+  /** Of a request that nobody had to wait for: nobody kept its signal, which costs more to make than most answers. */
+  let spare: AbortController | undefined
+
+  function judged(rule: Rule, request: AuthRequest, budget: Budget): Verdict | Promise<Verdict> {
+    if (budget.millis <= 0) return unfinished(rule, request, 'timeout')
+    const stop = spare ?? new AbortController()
+    spare = undefined
+    const verdict = decide(rule, request, stop.signal)
+    if (verdict instanceof Promise) return inTime(verdict, { rule, request, budget, stop })
+    spare = stop
+    return verdict
+  }
+
   function answer(request: AuthRequest, budget: Budget): Decision | Promise<Decision> {
     const started = clock.ticks()
     const world = snapshot()
@@ -88,13 +101,6 @@ const unresolved = (reason: DenyReason): Verdict => ({
   cache: 'none',
   subject: undefined,
 })
-
-function judged(rule: Rule, request: AuthRequest, budget: Budget): Verdict | Promise<Verdict> {
-  if (budget.millis <= 0) return unfinished(rule, request, 'timeout')
-  const stop = new AbortController()
-  const verdict = decide(rule, request, stop.signal)
-  return verdict instanceof Promise ? inTime(verdict, { rule, request, budget, stop }) : verdict
-}
 
 interface Wait {
   readonly rule: Rule

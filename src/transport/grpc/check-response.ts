@@ -2,7 +2,9 @@ import { status } from '@grpc/grpc-js'
 import { deny } from '../../model/decision.ts'
 import type { Allow, Decision, Deny } from '../../model/decision.ts'
 import { toWire } from './wire-text.ts'
-import { lengthDelimited, message, numeric, string } from './wire-writer.ts'
+import { prefixBytes } from './unary-call.ts'
+import type { Framed } from './unary-call.ts'
+import { framedMessage, lengthDelimited, message, numeric, string } from './wire-writer.ts'
 
 interface WireHeaderOption {
   readonly header: { readonly key: string; readonly value: string }
@@ -78,19 +80,19 @@ const option = (key: string, value: string, append_action: number): WireHeaderOp
 })
 
 /** The bytes of an answer; a decision that cannot be encoded is a refusal. */
-export function writeCheck(decision: Decision): Buffer {
+export const writeCheck = (decision: Decision): Buffer => message(framedCheck(decision).slice(prefixBytes))
+
+/** The same as text, with what gRPC puts before a message: that it is not compressed, and its length. */
+export function framedCheck(decision: Decision): Framed {
   const before = written.get(decision)
-  if (before !== undefined) return message(before)
-  const bytes = encoded(decision, encodeResponse)
-  written.set(decision, bytes)
-  return message(bytes)
+  if (before !== undefined) return before
+  const framed = framedMessage(encoded(decision, encodeResponse))
+  written.set(decision, framed)
+  return framed
 }
 
-/**
- * The engine gives the same object for the same identity and rule, and that is encoded once. What is kept is text: a small buffer is
- * a part of a large one, and would keep all of it.
- */
-const written = new WeakMap<Decision, string>()
+/** The engine gives the same object for the same identity and rule, and that is encoded once. */
+const written = new WeakMap<Decision, Framed>()
 
 /** An answer through one codec, or the refusal that every codec can write. */
 export function encoded<Bytes>(decision: Decision, encode: (response: WireResponse) => Bytes): Bytes {

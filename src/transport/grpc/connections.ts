@@ -34,15 +34,24 @@ export function createConnections(clock: Clock, timed: string, take: TakeCall = 
   const connections = new Set<Duplex>()
   const calls = new Map<ServerHttp2Stream, number>()
   const sessions = new WeakSet<ServerHttp2Session>()
-  const ours = Symbol('sender on a connection of this listener')
+  const fresh = new Set<Duplex>()
+  const ours = Symbol('mark on a connection of this listener')
 
-  // grpc-js keeps its sessions to itself; Node tells of every stream that begins, before it is handed to the session's listener.
+  // grpc-js keeps its sessions to itself; Node tells of every stream that begins, before it is handed to the session's listener. That
+  // costs something each time, so it is asked to only while there is a connection of which no stream has begun.
   function began(message: unknown): void {
     const { session } = (message as { stream: ServerHttp2Stream }).stream
     if (session === undefined || sessions.has(session as ServerHttp2Session)) return
     sessions.add(session as ServerHttp2Session)
-    const sender = markOf(session, ours)
-    if (sender !== undefined) stand(session as ServerHttp2Session, sender)
+    const mark = markOf(session, ours)
+    if (mark === undefined) return
+    known(mark.connection)
+    stand(session as ServerHttp2Session, mark.sender)
+  }
+
+  function known(connection: Duplex): void {
+    fresh.delete(connection)
+    if (fresh.size === 0) unsubscribe(channel, began)
   }
 
   /** Stands between a session and grpc-js. */
@@ -53,19 +62,27 @@ export function createConnections(clock: Clock, timed: string, take: TakeCall = 
       const [stream, headers] = told
       if (headers[':path'] === timed) {
         calls.set(stream, clock.ticks())
-        stream.once('close', () => calls.delete(stream))
+        stream.on('close', ended)
         if (take(stream, headers, sender)) return
       }
       for (const other of others) Reflect.apply(other, session, told)
     })
   }
 
-  subscribe('http2.server.stream.start', began)
+  function ended(this: ServerHttp2Stream): void {
+    calls.delete(this)
+  }
+
   return {
     admit(connection, sender) {
       connections.add(connection)
-      Object.assign(connection, { [ours]: sender })
-      connection.once('close', () => connections.delete(connection))
+      if (fresh.size === 0) subscribe(channel, began)
+      fresh.add(connection)
+      Object.assign(connection, { [ours]: { connection, sender } satisfies Mark })
+      connection.once('close', () => {
+        connections.delete(connection)
+        if (fresh.has(connection)) known(connection)
+      })
       connection.on('error', () => undefined) // a peer that goes away is no event: its calls end with it
     },
     open: () => connections.size,
@@ -82,15 +99,23 @@ export function createConnections(clock: Clock, timed: string, take: TakeCall = 
     destroy() {
       for (const connection of connections) connection.destroy()
     },
-    close: () => void unsubscribe('http2.server.stream.start', began),
+    close: () => void unsubscribe(channel, began),
   }
 }
 
 type StreamListener = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, ...more: unknown[]) => void
 
+const channel = 'http2.server.stream.start'
+
+/** What a connection of ours carries, so that its session can be known for ours. */
+interface Mark {
+  readonly connection: Duplex
+  readonly sender: Sender
+}
+
 /** A session shows a proxy that only gives properties; a connection that is no socket of the system is behind another, its `stream`. */
-function markOf({ socket }: Http2Session, mark: symbol): Sender | undefined {
+function markOf({ socket }: Http2Session, ours: symbol): Mark | undefined {
   const behind: unknown = Reflect.get(socket, 'stream')
   const bearer: object = behind instanceof Duplex ? behind : socket
-  return Reflect.get(bearer, mark) as Sender | undefined
+  return Reflect.get(bearer, ours) as Mark | undefined
 }

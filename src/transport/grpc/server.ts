@@ -7,6 +7,7 @@ import { deny } from '../../model/decision.ts'
 import type { Decision } from '../../model/decision.ts'
 import type { IdentityTrust } from './check-claim.ts'
 import { oversized, unreadable } from './checked-request.ts'
+import { framedCheck } from './check-response.ts'
 import { codecOf } from './codec.ts'
 import type { Codec, CodecName } from './codec.ts'
 import { drain } from './drain.ts'
@@ -80,16 +81,16 @@ export async function createGrpcServer(options: GrpcServerOptions): Promise<Grpc
   const codec = await codecOf(options.codec ?? 'lean')
   const server = new Server(channelOptions(limits))
   const health = createHealth(engine.ready)
-  const answer = answersTo(options, codec)
+  const answer = answersTo(options, codec.read, codec.write)
   server.addService({ Check: rawCheck }, { Check: checkHandler(answer, options.identity) })
   server.addService(healthMethods, { ...health.handlers })
   if (options.reflection) await addReflection(server)
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure()) // TLS ended at the listener
   const method = {
-    answer,
+    answer: answersTo(options, codec.read, framedCheck),
     messageBytes: limits.messageBytes,
-    tooLarge: answersTo(options, { ...codec, read: () => oversized }),
-    malformed: answersTo(options, { ...codec, read: () => unreadable }),
+    tooLarge: answersTo(options, () => oversized, framedCheck),
+    malformed: answersTo(options, () => unreadable, framedCheck),
     buffered: { bytes: 0 },
   }
   const connections = createConnections(clock, rawCheck.path, (stream, headers, sender) => {
@@ -156,17 +157,21 @@ async function addReflection(server: Server): Promise<void> {
   new ReflectionService(definitions).addToServer(server)
 }
 
-/** Bytes of a check in, bytes of an answer out, whatever happens in between. */
-function answersTo({ engine, budgetMillis = 150, marginMillis = 10 }: GrpcServerOptions, codec: Codec): AnswerMessage {
+/** Bytes of a check in, an answer as it is sent out, whatever happens in between. */
+function answersTo<Answer>(
+  { engine, budgetMillis = 150, marginMillis = 10 }: GrpcServerOptions,
+  read: Codec['read'],
+  write: (decision: Decision) => Answer,
+): AnswerMessage<Answer> {
   const broken = (cause: unknown): Decision => deny('internal', { cause })
   return (message, { sender, deadline, gone }) => {
     try {
       // By the system's clock, because that is what the deadline was reckoned by.
       const millis = Math.min(deadline - Date.now(), budgetMillis) - marginMillis
-      const decision = engine.answer(codec.read(message, sender), { millis, caller: gone })
-      return decision instanceof Promise ? decision.catch(broken).then(codec.write) : codec.write(decision)
+      const decision = engine.answer(read(message, sender), { millis, caller: gone })
+      return decision instanceof Promise ? decision.catch(broken).then(write) : write(decision)
     } catch (cause) {
-      return codec.write(broken(cause))
+      return write(broken(cause))
     }
   }
 }
@@ -174,7 +179,7 @@ function answersTo({ engine, budgetMillis = 150, marginMillis = 10 }: GrpcServer
 type CheckCall = ServerUnaryCall<Buffer, Buffer>
 
 /** For calls that grpc-js serves. */
-function checkHandler(answer: AnswerMessage, identity: IdentityTrust) {
+function checkHandler(answer: AnswerMessage<Buffer>, identity: IdentityTrust) {
   return (call: CheckCall, reply: sendUnaryData<Buffer>): void => {
     const given = call.getDeadline()
     const deadline = typeof given === 'number' ? given : given.getTime()

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
+import { boundedMemo } from '../../model/bounded-memo.ts'
 import type { Sender } from './check-claim.ts'
 
 /*
@@ -17,15 +18,18 @@ export interface CallFacts {
 }
 
 /** What is answered to a message; never throws or rejects. */
-export type AnswerMessage = (message: Buffer, call: CallFacts) => Buffer | Promise<Buffer>
+export type AnswerMessage<Answer> = (message: Buffer, call: CallFacts) => Answer | Promise<Answer>
+
+/** A message with what gRPC puts before it, one latin-1 character for each byte: Node writes it out without a buffer in between. */
+export type Framed = string
 
 export interface UnaryMethod {
-  readonly answer: AnswerMessage
+  readonly answer: AnswerMessage<Framed>
   /** Longest message. */
   readonly messageBytes: number
   /** The answers to a longer one and to what is none: explicit refusals, because `failure_mode_allow` lets an error through. */
-  readonly tooLarge: AnswerMessage
-  readonly malformed: AnswerMessage
+  readonly tooLarge: AnswerMessage<Framed>
+  readonly malformed: AnswerMessage<Framed>
   /** What all unfinished messages hold together. */
   readonly buffered: { bytes: number }
 }
@@ -35,20 +39,24 @@ export const isUsual = (headers: IncomingHttpHeaders): boolean =>
   headers[':method'] === 'POST' &&
   usualTypes.has(headers['content-type'] ?? '') &&
   (headers['grpc-encoding'] ?? 'identity') === 'identity' &&
-  (headers['grpc-timeout'] === undefined || timeout.test(String(headers['grpc-timeout'])))
+  timeoutOf(headers) !== undefined
 
 const usualTypes: ReadonlySet<string> = new Set(['application/grpc', 'application/grpc+proto'])
 const timeout = /^(\d{1,8})([HMSmun])$/
 const unitMillis: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 }
 
-/** `CallFacts.deadline` (gRPC over HTTP/2, "Timeout"). */
-function deadlineOf({ 'grpc-timeout': text }: IncomingHttpHeaders): number {
-  const [, count, unit = ''] = timeout.exec(String(text)) ?? []
-  return count === undefined ? Number.POSITIVE_INFINITY : Date.now() + Number(count) * (unitMillis[unit] ?? 0)
-}
+/** Milliseconds for which the sender waits (gRPC over HTTP/2, "Timeout"); undefined for text of another form. */
+const timeoutOf = ({ 'grpc-timeout': text }: IncomingHttpHeaders): number | undefined =>
+  text === undefined ? Number.POSITIVE_INFINITY : timeouts(String(text))
+
+/** A gateway says the same each time. */
+const timeouts = boundedMemo(64, (text: string) => {
+  const [, count, unit = ''] = timeout.exec(text) ?? []
+  return count === undefined ? undefined : Number(count) * (unitMillis[unit] ?? 0)
+})
 
 /** Before every message: a flag for compression and the length. */
-const prefixBytes = 5
+export const prefixBytes = 5
 
 /** Bytes of unfinished messages that all calls together may hold. */
 const mostHeld = 67_108_864
@@ -60,7 +68,7 @@ export function serveUnary(
   sender: Sender,
   method: UnaryMethod,
 ): void {
-  const call: CallFacts = { sender, deadline: deadlineOf(headers), gone: () => cancellation(stream) }
+  const call: CallFacts = { sender, deadline: Date.now() + (timeoutOf(headers) ?? 0), gone: () => cancellation(stream) }
   const chunks: Buffer[] = []
   let bytes = 0
   let held = 0
@@ -94,26 +102,26 @@ export function serveUnary(
 
 const nothing = Buffer.alloc(0)
 
-function reply(stream: ServerHttp2Stream, answer: Buffer | Promise<Buffer>): void {
+function reply(stream: ServerHttp2Stream, answer: Framed | Promise<Framed>): void {
   if (answer instanceof Promise) void answer.then((late) => send(stream, late))
   else send(stream, answer)
 }
 
 const ignore = (): void => undefined
 
-function send(stream: ServerHttp2Stream, message: Buffer): void {
+function send(stream: ServerHttp2Stream, answer: Framed): void {
   if (stream.destroyed || stream.closed) return
-  const framed = Buffer.allocUnsafe(prefixBytes + message.length)
-  framed[0] = 0
-  framed.writeUInt32BE(message.length, 1)
-  message.copy(framed, prefixBytes)
-  stream.respond({ ':status': 200, 'content-type': 'application/grpc+proto' }, { waitForTrailers: true })
-  stream.once('wantTrailers', sendOk)
-  stream.end(framed)
+  stream.respond(head, withTrailers)
+  stream.on('wantTrailers', sendOk)
+  stream.end(answer, 'latin1')
 }
 
+const head = { ':status': 200, 'content-type': 'application/grpc+proto' } as const
+const withTrailers = { waitForTrailers: true, sendDate: false } as const
+const trailers = { 'grpc-status': '0' } as const
+
 function sendOk(this: ServerHttp2Stream): void {
-  this.sendTrailers({ 'grpc-status': '0' })
+  this.sendTrailers(trailers)
 }
 
 function cancellation(stream: ServerHttp2Stream): AbortSignal {

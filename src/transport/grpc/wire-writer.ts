@@ -16,6 +16,10 @@ export const string = (number: number, text: string): string => lengthDelimited(
 /** The bytes of a message. */
 export const message = (bytes: string): Buffer => Buffer.from(bytes, 'latin1')
 
+/** A message with what gRPC puts before it: that it is not compressed, and its length in four bytes. */
+export const framedMessage = (bytes: string): string =>
+  `\0${[24, 16, 8, 0].map((shift) => String.fromCharCode((bytes.length >>> shift) & 0xff)).join('')}${bytes}`
+
 const ascii = /^[\x00-\x7f]*$/
 const utf8 = (text: string): string => (ascii.test(text) ? text : Buffer.from(text, 'utf8').toString('latin1'))
 
