@@ -62,7 +62,7 @@ interface Parts {
 
 function assemble({ http, clock, telemetry, reviewServer: server }: Parts): OwnedServices {
   const digest = createKeyedDigest()
-  const lag = loopLag(clock)
+  const lag = loopLag()
   const shed = (): boolean => {
     const behind = lag.behind()
     if (behind) telemetry.count('work-shed')

@@ -11,6 +11,9 @@ export interface CompactJws {
   readonly text: string
   readonly header: JwsHeader
   readonly payload: Uint8Array
+  /** What the signature is over: the first two parts and the dot between them (RFC 7515 §5.2). */
+  readonly signed: Uint8Array
+  readonly signature: Uint8Array
 }
 
 /** The header members that are looked at. `jku`, `x5u`, `jwk`, `x5c` are not: no client picks its own key (RFC 8725 §3.10). */
@@ -36,8 +39,10 @@ export function readJws(text: string): CompactJws | undefined {
   if (second === undefined || third === '' || more.length > 0) return undefined
   const payload = decodeBase64url(second)
   const header = payload === undefined ? undefined : headerOf(first)
-  if (header === undefined || payload === undefined || decodeBase64url(third) === undefined) return undefined
-  return { text, header, payload }
+  const signature = decodeBase64url(third)
+  if (header === undefined || payload === undefined || signature === undefined) return undefined
+  const signed = Buffer.from(text.slice(0, -third.length - 1), 'latin1')
+  return { text, header, payload, signed, signature }
 }
 
 /** A JWS whose payload is a JSON object: claims. */

@@ -5,9 +5,9 @@ import type { Result } from '../model/result.ts'
 import { memo } from '../model/memo.ts'
 import { bearerChallenge } from './bearer-challenge.ts'
 import { credentialReader } from './bearer-credential.ts'
-import type { KeySource } from './jwks-store.ts'
+import type { KeyLookup, KeySource } from './jwks-store.ts'
 import { allowedAlgorithm, verifyingKey } from './jws-signature.ts'
-import type { SignatureAlgorithm } from './jwk.ts'
+import type { SignatureAlgorithm, VerificationKey } from './jwk.ts'
 import { jwtBlock } from './jwt-block.ts'
 import type { JwtBlock } from './jwt-block.ts'
 import { claimsFault, claimsFit, identityOf, timeFault, timesOf } from './jwt-claims.ts'
@@ -99,37 +99,49 @@ function tokenJudge(
   }
 
   /** Forged tokens cost their sender nothing: past a few hundred at once the others would wait for them. */
-  async function verifyInTurn(...asked: Parameters<typeof verify>): Promise<Outcome> {
-    if (underWay >= mostUnderWay) return unavailable('overloaded')
+  function waitedFor(outcome: Promise<Outcome>): Promise<Outcome> {
     underWay += 1
-    try {
-      return await verify(...asked)
-    } finally {
-      underWay -= 1
-    }
+    return outcome.finally(() => (underWay -= 1))
   }
 
-  async function verify(
+  function verify(
     token: JwtToken,
     algorithm: SignatureAlgorithm,
     id: string,
     signal: AbortSignal,
-  ): Promise<Outcome> {
-    const lookup = await source.find(token.header.kid, algorithm, signal)
+  ): Outcome | Promise<Outcome> {
+    if (underWay >= mostUnderWay) return unavailable('overloaded')
+    const check = (lookup: KeyLookup): Outcome | Promise<Outcome> => checked(token, algorithm, id, lookup)
+    const lookup = source.find(token.header.kid, algorithm, signal)
+    const outcome = lookup instanceof Promise ? lookup.then(check) : check(lookup)
+    return outcome instanceof Promise ? waitedFor(outcome) : outcome
+  }
+
+  function checked(
+    token: JwtToken,
+    algorithm: SignatureAlgorithm,
+    id: string,
+    lookup: KeyLookup,
+  ): Outcome | Promise<Outcome> {
     switch (lookup.kind) {
       case 'unknown-key':
         return rejected('unknown-key')
       case 'unavailable':
         return unavailable('issuer-unavailable')
       case 'keys': {
-        if ((await verifyingKey(token, algorithm, lookup.keys)) === undefined) {
-          source.doubt() // the issuer may have given the kid to another key
-          return rejected('bad-credential')
+        const { generation, stale } = lookup
+        const conclude = (key: VerificationKey | undefined): Outcome => {
+          if (key === undefined) {
+            source.doubt() // the issuer may have given the kid to another key
+            return rejected('bad-credential')
+          }
+          const { header, claims } = token
+          const verified: VerifiedToken = { header, claims, generation }
+          jwks.verified.set(id, verified, token.text.length)
+          return accept(verified, stale ? 'stale' : 'miss')
         }
-        const { header, claims } = token
-        const verified: VerifiedToken = { header, claims, generation: lookup.generation }
-        jwks.verified.set(id, verified, token.text.length)
-        return accept(verified, lookup.stale ? 'stale' : 'miss')
+        const key = verifyingKey(token, algorithm, lookup.keys)
+        return key instanceof Promise ? key.then(conclude) : conclude(key)
       }
     }
   }
@@ -143,6 +155,6 @@ function tokenJudge(
     const token = readJwt(text)
     if (token === undefined) return rejected('malformed-credential')
     const verdict = refusal(token)
-    return typeof verdict === 'string' ? verifyInTurn(token, verdict, id, signal) : verdict
+    return typeof verdict === 'string' ? verify(token, verdict, id, signal) : verdict
   }
 }

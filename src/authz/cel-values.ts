@@ -1,6 +1,7 @@
 import { isCelList, isCelMap, isCelUint } from '@bufbuild/cel'
 import type { CelInput } from '@bufbuild/cel'
 import type { Identity } from '../model/identity.ts'
+import { memo } from '../model/memo.ts'
 import type { AuthRequest } from '../model/request.ts'
 import { queryPairs } from '../model/target.ts'
 import { charge } from './cel-cost.ts'
@@ -12,34 +13,51 @@ type Members = ReadonlyMap<string, CelInput>
  * What an expression sees, and of that only what it uses. Everything is a Map: no prototype stands behind a name. What is not
  * known (the scheme, the issuer, a query that cannot be decoded) is no member, so that `has()` tells and other uses fail.
  */
-export function bindings({ request, identity, rule }: Subject, uses: ReadonlySet<string>): Record<string, CelInput> {
-  const some = (root: string, getters: Readonly<Record<string, () => CelInput | undefined>>): Members =>
-    new Map(
-      Object.entries(getters).flatMap(([field, get]) => {
-        const value = uses.has(`${root}.${field}`) ? get() : undefined
-        return value === undefined ? [] : [[field, value] as const]
-      }),
-    )
-  return Object.assign(Object.create(null) as Record<string, CelInput>, {
-    request: some('request', {
-      method: () => request.method,
-      scheme: () => request.scheme,
-      host: () => request.host,
-      path: () => request.target.path,
-      query: () => queryOf(request),
-      headers: () => new Map([...request.headers].map(([name, values]) => [name, values.join(', ')])),
-    }),
-    identity: some('identity', {
-      subject: () => identity.subject,
-      method: () => identity.method,
-      issuer: () => identity.issuer,
-      claims: () => claimsOf(identity),
-      scopes: () => identity.scopes,
-      groups: () => identity.groups,
-    }),
-    rule: some('rule', { namespace: () => rule.namespace, route: () => rule.route, name: () => rule.rule }),
-  })
+export function bindings(subject: Subject, uses: ReadonlySet<string>): Record<string, CelInput> {
+  const bound = Object.create(null) as Record<string, CelInput>
+  for (const [root, used] of usedOf(uses)) {
+    const some = new Map<string, CelInput>()
+    for (const [field, get] of used) {
+      const value = get(subject)
+      if (value !== undefined) some.set(field, value)
+    }
+    bound[root] = some
+  }
+  return bound
 }
+
+type Getter = (subject: Subject) => CelInput | undefined
+
+const members: Readonly<Record<string, Readonly<Record<string, Getter>>>> = {
+  request: {
+    method: ({ request }) => request.method,
+    scheme: ({ request }) => request.scheme,
+    host: ({ request }) => request.host,
+    path: ({ request }) => request.target.path,
+    query: ({ request }) => queryOf(request),
+    headers: ({ request }) => new Map([...request.headers].map(([name, values]) => [name, values.join(', ')])),
+  },
+  identity: {
+    subject: ({ identity }) => identity.subject,
+    method: ({ identity }) => identity.method,
+    issuer: ({ identity }) => identity.issuer,
+    claims: ({ identity }) => claimsOf(identity),
+    scopes: ({ identity }) => identity.scopes,
+    groups: ({ identity }) => identity.groups,
+  },
+  rule: {
+    namespace: ({ rule }) => rule.namespace,
+    route: ({ rule }) => rule.route,
+    name: ({ rule }) => rule.rule,
+  },
+}
+
+/** Those that an expression uses; every root is there, with members or without. */
+const usedOf = memo((uses: ReadonlySet<string>) =>
+  Object.entries(members).map(
+    ([root, getters]) => [root, Object.entries(getters).filter(([field]) => uses.has(`${root}.${field}`))] as const,
+  ),
+)
 
 /** First value of each parameter. */
 function queryOf({ target }: AuthRequest): Members | undefined {

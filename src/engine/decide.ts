@@ -1,6 +1,7 @@
 import type { CacheUse } from '../authn/method.ts'
 import type { Condition, Subject } from '../authz/condition.ts'
 import type { Verdict as Answer } from '../authz/condition.ts'
+import { boundedMemo } from '../model/bounded-memo.ts'
 import { allow, deny } from '../model/decision.ts'
 import type { Allow, Decision, Deny, DenyReason, HeaderList } from '../model/decision.ts'
 import { canonicalName, ownedSpellings } from '../model/header.ts'
@@ -194,14 +195,24 @@ function keepGrant({ rule, request }: Case, identity: Identity, made: Allow): vo
 
 /** Every owned header that is not set, in every spelling that the rule or this very request knows, and what the policy drops. */
 function removals(rule: Rule, policy: Policy, request: AuthRequest, set: HeaderList): readonly string[] {
-  const kept = new Set(set.map(([name]) => name))
-  const gone = new Set([...rule.owned, ...dropped(policy)].filter((name) => !kept.has(name)))
-  for (const name of request.unusualNames) {
+  const usual = usualRemovals(rule)(set.map(([name]) => name).join())
+  const unusual = request.unusualNames.filter((name) => {
     const stands = canonicalName(name)
-    if (!kept.has(name) && (rule.owned.has(stands) || dropped(policy).has(stands))) gone.add(name)
-  }
-  return [...gone]
+    return rule.owned.has(stands) || dropped(policy).has(stands)
+  })
+  return unusual.length === 0 ? usual : [...new Set([...usual, ...unusual])].filter((name) => !isSet(set, name))
 }
+
+const isSet = (set: HeaderList, name: string): boolean => set.some(([one]) => one === name)
+
+/** Without those of the request: for each list of names that are set, joined by commas. */
+const usualRemovals = memo(({ owned, policy }: Rule) =>
+  boundedMemo(64, (names: string): readonly string[] => {
+    const kept = new Set(names.split(','))
+    const all = policy === undefined ? owned : [...owned, ...dropped(policy)]
+    return [...new Set(all)].filter((name) => !kept.has(name))
+  }),
+)
 
 /** What a policy removes, in every spelling that a backend may take for it. */
 const dropped = memo((policy: Policy) => ownedSpellings(policy.remove))

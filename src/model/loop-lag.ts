@@ -1,5 +1,3 @@
-import type { Clock } from './clock.ts'
-
 /** How far the event loop is behind. */
 export interface LoopLag {
   /** True where what came in may have waited so long that an answer which takes time would come after the caller's patience. */
@@ -14,20 +12,20 @@ const beatMillis = 25
 const mostMillis = 100
 
 /** Watches the event loop of this thread by a timer, which is as late as everything else; from the first question, so that no start counts. */
-export function loopLag(clock: Clock): LoopLag {
+export function loopLag(): LoopLag {
   let last = 0
   let late = false
   let timer: NodeJS.Timeout | undefined
   const overdue = (now: number): boolean => now - last > beatMillis + mostMillis
   const look = (): void => {
-    const now = clock.ticks()
+    const now = performance.now()
     late = timer !== undefined && overdue(now)
     last = now
   }
   return {
     behind() {
       // The second while whatever holds up the loop goes on: the timer has not come to know of it.
-      if (timer !== undefined) return late || overdue(clock.ticks())
+      if (timer !== undefined) return late || overdue(performance.now())
       look()
       timer = setInterval(look, beatMillis).unref()
       return false

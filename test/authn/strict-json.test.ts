@@ -100,18 +100,22 @@ describe('parseStrictJson', () => {
     expect(parseStrictJson('{"a":[1],"b":2}', { maxBytes: 99, maxMembers: 2 })).toBeUndefined()
   })
 
-  it('JWT-21 50 000 colliding integer names end at the member bound, in a few milliseconds', () => {
+  it('JWT-21 50 000 colliding integer names end at the member bound, and cost what others do', () => {
     // V8 hashes array-index names by their value: steps of 2^20 fall into few buckets.
     const names = Array.from({ length: 50_000 }, (_, index) => `"${(index * 1_048_576) % 4_294_967_295}_${index}":0`)
     const integers = Array.from({ length: 50_000 }, (_, index) => `"${index * 65_536}":0`)
-    for (const members of [names, integers]) {
+    const harmless = Array.from({ length: 50_000 }, (_, index) => `"name-${index}":0`)
+    const least = (members: readonly string[]): number => {
       const bytes = Buffer.from(`{${members.join(',')}}`)
       const times = Array.from({ length: 7 }, () => {
         const started = performance.now()
         expect(parseStrictJson(bytes, { maxBytes: 4_000_000 })).toBeUndefined()
         return performance.now() - started
       })
-      expect(times.toSorted((a, b) => a - b)[3]).toBeLessThan(10)
+      return Math.min(...times)
     }
+    const usual = least(harmless)
+    // By the square of the members it would be some thousand times.
+    for (const members of [names, integers]) expect(least(members) / usual).toBeLessThan(20)
   })
 })
