@@ -43,7 +43,11 @@ export interface HttpListener {
   readonly close: (graceMillis: number) => Promise<void>
 }
 
-/** Opens an HTTP listener: HTTP/1.1 and HTTP/2 on one port, in the clear or over TLS. */
+/**
+ * Opens an HTTP listener: HTTP/1.1 and HTTP/2 on one port, in the clear or over TLS. On Node's own servers and not on Fastify, as the
+ * admin listener is: a framework's router decodes paths and knows methods, and here every method and the very bytes of the target are
+ * what is judged (GATEWAYS.md §1, R1).
+ */
 export async function createHttpListener(options: HttpListenerOptions): Promise<HttpListener> {
   const { engine, kind, listen, tls, tlsRefused, trustedProxies, budgetMillis = 1000 } = options
   const most = options.connections ?? httpLimits.connections
