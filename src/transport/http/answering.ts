@@ -6,7 +6,7 @@ import { memo } from '../../model/memo.ts'
 import { authRequest } from '../../model/request.ts'
 import type { TrustedSources } from '../trusted-sources.ts'
 import { readAsk } from './ask.ts'
-import type { Incoming } from './ask.ts'
+import type { Head, Incoming } from './ask.ts'
 import { untoldBody } from './body.ts'
 import type { UntoldBody } from './body.ts'
 import type { Address, Ask, Dialect, HttpReply } from './dialect.ts'
@@ -22,7 +22,7 @@ export interface AnsweringParts {
 }
 
 /** Answers calls, at once where nobody has to be waited for; always with an explicit answer. */
-export type Answering = (incoming: Incoming, caller: () => AbortSignal) => HttpReply | Promise<HttpReply>
+export type Answering = (incoming: Incoming, head: Head, caller: () => AbortSignal) => HttpReply | Promise<HttpReply>
 
 /** The whole way of a call: read in its dialect, judged, written in its dialect. */
 export function answering({ engine, kind, trusts, budgetMillis }: AnsweringParts): Answering {
@@ -35,15 +35,15 @@ export function answering({ engine, kind, trusts, budgetMillis }: AnsweringParts
     const fault = await body(budget.millis)
     return judged({ ...ask, fault }, address, { ...budget, millis: until - performance.now() })
   }
-  return (incoming, caller) => {
+  return (incoming, head, caller) => {
     let { via } = unmatched
     const broken = (cause: unknown): HttpReply => reply(dialects[via], deny('internal', { cause }))
     try {
-      const ask = readAsk(incoming, trusts)
+      const ask = readAsk(incoming, head, trusts)
       const address = kind === 'matching' ? matched : parseRulePath(ask.target)
       via = address.via
       const budget = { millis: Math.min(budgetMillis, callerMillis(ask, via)) - marginMillis, caller }
-      const body = ask.fault === undefined ? untoldBody(incoming) : undefined
+      const body = ask.fault === undefined ? untoldBody(incoming, head) : undefined
       const decision = body === undefined ? judged(ask, address, budget) : afterBody(body, ask, address, budget)
       const written = replies(dialects[via])
       return decision instanceof Promise ? decision.then(written).catch(broken) : written(decision)

@@ -11,10 +11,43 @@ import { httpLimits } from './limits.ts'
 /** A request as Node's parsers give it, of either version of HTTP. */
 export type Incoming = IncomingMessage | Http2ServerRequest
 
-/** Takes a request apart. `rawHeaders` is read and never `headers`, in which Node drops and joins repeats (SECURITY.md §2). */
-export function readAsk(incoming: Incoming, trusts: TrustedSources): Ask {
-  const second = 'stream' in incoming // not by the version: an HTTP/1.1 parser takes "HTTP/2.0" for one
-  const { headers, hosts, authority } = sorted(incoming.rawHeaders, second)
+/** The head of a request but for its first line. */
+export interface Head {
+  /** All fields but `Host`, repeats apart. */
+  readonly headers: HeaderMap
+  readonly hosts: readonly string[]
+  /** `:authority` of HTTP/2. */
+  readonly authority: string | undefined
+}
+
+/**
+ * Goes through the fields of a request, once: `rawHeaders` and never `headers`, in which Node drops and joins repeats (SECURITY.md §2)
+ * and which it makes when it is first asked for.
+ */
+export function headOf(incoming: Incoming): Head {
+  const { rawHeaders: raw } = incoming
+  const headers = new Map<string, string[]>()
+  const hosts: string[] = []
+  let authority: string | undefined
+  for (let at = 0; at + 1 < raw.length; at += 2) {
+    const name = (raw[at] ?? '').toLowerCase()
+    const value = raw[at + 1] ?? ''
+    if (name === 'host') hosts.push(value)
+    else if (name === ':authority') authority = value
+    else if (!name.startsWith(':')) append(headers, name, value)
+  }
+  const crumbs = isSecond(incoming) ? headers.get('cookie') : undefined
+  // HTTP/2 may split one Cookie field into several, which are one again outside of it (RFC 9113 §8.2.3).
+  if (crumbs !== undefined) headers.set('cookie', [crumbs.join('; ')])
+  return { headers, hosts, authority }
+}
+
+/** Not by the version: an HTTP/1.1 parser takes "HTTP/2.0" for one. */
+const isSecond = (incoming: Incoming): incoming is Http2ServerRequest => 'stream' in incoming
+
+/** Takes a request apart. */
+export function readAsk(incoming: Incoming, { headers, hosts, authority }: Head, trusts: TrustedSources): Ask {
+  const second = isSecond(incoming)
   const peer = incoming.socket.remoteAddress
   return {
     method: incoming.method ?? '',
@@ -29,29 +62,6 @@ export function readAsk(incoming: Incoming, trusts: TrustedSources): Ask {
 }
 
 const peerAddress = boundedMemo(1024, plainAddress)
-
-interface Sorted {
-  readonly headers: HeaderMap
-  readonly hosts: readonly string[]
-  readonly authority: string | undefined
-}
-
-function sorted(raw: readonly string[], second: boolean): Sorted {
-  const headers = new Map<string, string[]>()
-  const hosts: string[] = []
-  let authority: string | undefined
-  for (let at = 0; at + 1 < raw.length; at += 2) {
-    const name = (raw[at] ?? '').toLowerCase()
-    const value = raw[at + 1] ?? ''
-    if (name === 'host') hosts.push(value)
-    else if (name === ':authority') authority = value
-    else if (!name.startsWith(':')) append(headers, name, value)
-  }
-  const crumbs = second ? headers.get('cookie') : undefined
-  // HTTP/2 may split one Cookie field into several, which are one again outside of it (RFC 9113 §8.2.3).
-  if (crumbs !== undefined) headers.set('cookie', [crumbs.join('; ')])
-  return { headers, hosts, authority }
-}
 
 function append(headers: Map<string, string[]>, name: string, value: string): void {
   const values = headers.get(name)

@@ -1,23 +1,22 @@
 import { constants } from 'node:http2'
 import type { DenyReason } from '../../model/decision.ts'
-import type { Incoming } from './ask.ts'
+import type { Head, Incoming } from './ask.ts'
 import { httpLimits } from './limits.ts'
 
 /** Waits for the end of a body whose head does not tell its length; the reason to refuse where there is no end to it, or none in time. */
 export type UntoldBody = (millis: number) => Promise<DenyReason | undefined>
 
 /** True where a body follows. */
-export function hasBody(incoming: Incoming): boolean {
+export function hasBody(incoming: Incoming, { headers }: Head): boolean {
   if ('stream' in incoming) return !incoming.stream.endAfterHeaders
-  const { headers } = incoming
-  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
+  return headers.has('transfer-encoding') || (headers.get('content-length')?.[0] ?? '0') !== '0'
 }
 
 /** How to wait for the body of a request that has one of a length that is not told (RFC 9112 §6.3, RFC 9113 §8.1.1). */
-export function untoldBody(incoming: Incoming): UntoldBody | undefined {
-  if (!hasBody(incoming) || incoming.headers['content-length'] !== undefined) return undefined
+export function untoldBody(incoming: Incoming, head: Head): UntoldBody | undefined {
+  if (!hasBody(incoming, head) || head.headers.has('content-length')) return undefined
   // Whoever waits for a 100 that never comes sends nothing before the answer.
-  return incoming.headers.expect === undefined ? (millis) => measured(incoming, millis) : undefined
+  return head.headers.has('expect') ? undefined : (millis) => measured(incoming, millis)
 }
 
 function measured(incoming: Incoming, millis: number): Promise<DenyReason | undefined> {

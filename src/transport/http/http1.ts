@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { headOf } from './ask.ts'
 import type { Connections } from './connections.ts'
 import { httpLimits } from './limits.ts'
 import type { Malformed } from './malformed.ts'
@@ -35,8 +36,10 @@ export function createHttp1({ serve, refuseTunnel, malformed, connections }: Htt
   const latest = new WeakMap<Duplex, IncomingMessage>()
   const served = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     latest.set(incoming.socket, incoming)
-    if (hostless(incoming)) refuseHostless(incoming, outgoing)
-    else serve(incoming, outgoing, incoming.socket)
+    const head = headOf(incoming)
+    // RFC 9112 §3.2: of HTTP/1.1 only.
+    if (head.hosts.length === 0 && incoming.httpVersion === '1.1') refuseHostless(incoming, outgoing)
+    else serve(incoming, head, outgoing, incoming.socket)
   }
   const refuseHostless = ({ socket }: IncomingMessage, outgoing: ServerResponse): void => {
     connections.began(socket)
@@ -69,10 +72,6 @@ export function createHttp1({ serve, refuseTunnel, malformed, connections }: Htt
     close: () => void server.close(),
   }
 }
-
-/** RFC 9112 §3.2: of HTTP/1.1 only. */
-const hostless = ({ headers, httpVersion }: IncomingMessage): boolean =>
-  headers.host === undefined && httpVersion === '1.1'
 
 /** The answer to what cannot be parsed, after which the connection ends. */
 const refusal = (status: number, phrase: string): string =>

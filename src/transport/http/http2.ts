@@ -2,6 +2,7 @@ import { constants, createServer } from 'node:http2'
 import type { Http2ServerRequest, Http2ServerResponse, Http2Session, ServerHttp2Session } from 'node:http2'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
+import { headOf } from './ask.ts'
 import { httpLimits } from './limits.ts'
 import type { Protocol, Serve } from './protocol.ts'
 
@@ -42,7 +43,7 @@ export function createHttp2(serve: Serve): Http2 {
   const served = (incoming: Http2ServerRequest, outgoing: Http2ServerResponse): void => {
     const { session } = incoming.stream
     const socket = session === undefined ? undefined : sessions.get(session)
-    if (socket !== undefined) serve(incoming, outgoing, socket) // else the connection is gone
+    if (socket !== undefined) serve(incoming, headOf(incoming), outgoing, socket) // else the connection is gone
   }
   server.on('request', served)
   server.on('checkContinue', served)

@@ -8,6 +8,7 @@ import { trustedSources } from '../trusted-sources.ts'
 import { answering } from './answering.ts'
 import type { Answering } from './answering.ts'
 import { discardBody, hasBody } from './body.ts'
+import { headOf } from './ask.ts'
 import { createConnections } from './connections.ts'
 import type { Connections } from './connections.ts'
 import { createHttp1, tunnelRefused } from './http1.ts'
@@ -100,7 +101,7 @@ interface Serving {
 
 const serving =
   ({ answer, connections, state }: Serving): Serve =>
-  (incoming, outgoing, socket) => {
+  (incoming, head, outgoing, socket) => {
     let cancelled: AbortController | undefined
     connections.began(socket)
     outgoing.on('close', () => {
@@ -109,11 +110,11 @@ const serving =
     })
     if (!('stream' in incoming)) {
       // Whoever waits for a 100 that never comes may send the body or not: the connection is no good afterwards.
-      const expecting = incoming.headers.expect !== undefined
+      const expecting = head.headers.has('expect')
       if (state.ending || expecting) Object.assign(outgoing, { shouldKeepAlive: false })
     }
-    const answered = answer(incoming, () => (cancelled = new AbortController()).signal)
-    if (hasBody(incoming)) discardBody(incoming, Promise.resolve(answered))
+    const answered = answer(incoming, head, () => (cancelled = new AbortController()).signal)
+    if (hasBody(incoming, head)) discardBody(incoming, Promise.resolve(answered))
     if (answered instanceof Promise) void answered.then((reply) => write(outgoing, reply))
     else write(outgoing, answered)
   }
@@ -124,5 +125,5 @@ const tunnelRefusal =
   (incoming: IncomingMessage, socket: Duplex): void => {
     socket.on('error', () => undefined)
     const refuse = (): void => void socket.end(tunnelRefused, () => socket.destroy())
-    void Promise.resolve(answer(incoming, () => new AbortController().signal)).then(refuse)
+    void Promise.resolve(answer(incoming, headOf(incoming), () => new AbortController().signal)).then(refuse)
   }
