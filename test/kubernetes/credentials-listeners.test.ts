@@ -163,6 +163,9 @@ await describeOnKubernetes('200 service-account tokens at once at the listeners 
     return { answers, reasons, longest }
   }
 
+  const late = ['timeout', 'overloaded'] as const
+  const spans: number[] = []
+
   /**
    * What a budget has room for depends on the API server. Measured with two cores for everything: the 400 reviews of 200 tokens take
    * 0.6 s, which fits into HTTP's second and not into gRPC's 150 ms, where 35 of 200 were in time. Whoever is not is refused by an
@@ -173,15 +176,17 @@ await describeOnKubernetes('200 service-account tokens at once at the listeners 
     const foreign = await tokens(20, 'till')
     expect(new Set([...ours, ...foreign]).size).toBe(220)
     const all = [...ours, ...foreign]
+    const began = performance.now()
     for (let tries = 1; tries < 10; tries += 1) {
       const { answers, reasons, longest } = await round(all, ask)
       expect(answers.filter((answer) => answer !== 'allow' && answer !== 403)).toEqual([])
-      expect(['allow', 'bad-credential', 'timeout']).toEqual(expect.arrayContaining(Object.keys(reasons)))
+      expect(['allow', 'bad-credential', ...late]).toEqual(expect.arrayContaining(Object.keys(reasons)))
       expect(answers.slice(ours.length)).toEqual(foreign.map(() => 403))
       expect(longest).toBeLessThan(budget + 1000)
       // In full once nobody was out of time: each of ours is let in, each of the others known as such.
-      if (reasons['timeout'] === undefined) {
+      if (late.every((reason) => reasons[reason] === undefined)) {
         expect(reasons).toEqual({ allow: 200, 'bad-credential': 20 })
+        spans.push(performance.now() - began)
         return tries
       }
     }
@@ -204,9 +209,10 @@ await describeOnKubernetes('200 service-account tokens at once at the listeners 
   it('with one review for each token and one for each permission, however often it was tried, and none that failed', async () => {
     const metrics = await gate.metrics()
     const [, answered] = /^gatehouse_review_answered_total (\d+)$/m.exec(metrics) ?? []
-    // Two storms of 220 tokens, of which 200 were good enough to ask for a permission. A permission is believed for 5 s only.
+    // Two storms of 220 tokens, of which 200 were good enough to ask for a permission, which is believed for 5 s only.
+    const permissions = spans.map((span) => 200 * (1 + Math.ceil(span / 5000)))
     expect(Number(answered)).toBeGreaterThanOrEqual(840)
-    expect(Number(answered)).toBeLessThan(1240)
+    expect(Number(answered)).toBeLessThanOrEqual(440 + permissions.reduce((sum, one) => sum + one, 0))
     expect(metrics).toMatch(/^gatehouse_review_failed_total 0$/m)
   })
 })
