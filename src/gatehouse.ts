@@ -2,6 +2,7 @@ import { UsageError } from './command/usage-error.ts'
 import type { Services } from './authn/services.ts'
 import { createEngine } from './engine/engine.ts'
 import type { DecisionRecord, Engine } from './engine/engine.ts'
+import { watchLoop } from './engine/loop-lag.ts'
 import type { Metrics } from './metrics.ts'
 import type { Problem } from './model/result.ts'
 import { createCompiler } from './policy/compile.ts'
@@ -88,9 +89,11 @@ export async function startGatehouse({
 }: Parts): Promise<Running> {
   let current: Snapshot | undefined
   let draining = false
+  const lag = watchLoop()
   const engine = createEngine({
     snapshot: () => current,
     clock: services.clock,
+    lag,
     record: (decision) => {
       metrics.record(decision)
       record(decision)
@@ -162,11 +165,13 @@ export async function startGatehouse({
       await new Promise((done) => setTimeout(done, wait))
       await Promise.all([grpc, keyed, matching].flatMap((listener) => listener?.close(grace) ?? []))
       await admin?.close(0)
+      lag.close()
       current?.release()
     }
     const checks = { grpc: grpc?.address, http: keyed?.address, matching: matching?.address }
     return { addresses: { ...checks, admin: admin?.address, tls }, engine, loaded, stop }
   } catch (cause) {
+    lag.close()
     await Promise.all(opened.map((listener) => listener.close(0)))
     await source.close()
     throw cause

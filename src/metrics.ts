@@ -20,20 +20,7 @@ export function createMetrics(): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const registers = [registry]
-  const decisions = new Counter({
-    name: 'gatehouse_decisions_total',
-    help: 'Decisions by outcome, reason and transport.',
-    labelNames: ['decision', 'reason', 'via', 'cache'],
-    registers,
-    collect: () => settle(),
-  })
-  // Decisions of one kind come in runs, which are counted whole: to count one by its labels takes longer than to find it.
-  let run = { decision: '', reason: '', via: '', cache: '', count: 0 }
-  const settle = (): void => {
-    const { count, ...labels } = run
-    if (count > 0) decisions.inc(labels, count)
-    run.count = 0
-  }
+  const countDecision = decisionCounter(registers)
   const seconds = new Histogram({
     name: 'gatehouse_decision_seconds',
     help: 'Time from request to decision.',
@@ -65,16 +52,40 @@ export function createMetrics(): Metrics {
       count: (event) => counts.get(event)?.inc(),
       level: (gauge, value) => levels.get(gauge)?.set(value),
     },
-    record: ({ decision, request, cache, micros }) => {
-      const reason = decision.kind === 'deny' ? decision.reason : (decision.shadowed ?? 'none')
-      const outcome = decision.kind === 'allow' && decision.shadowed !== undefined ? 'shadowed' : decision.kind
-      if (outcome !== run.decision || reason !== run.reason || request.via !== run.via || cache !== run.cache) {
-        settle()
-        run = { decision: outcome, reason, via: request.via, cache, count: 0 }
+    record: (record) => {
+      const { decision, request, micros } = record
+      countDecision(record)
+      if (decision.kind === 'deny') {
+        if (decision.reason === 'identity-mismatch') counts.get('identity-mismatch')?.inc()
+        if (decision.reason === 'overloaded' && request.late === true) counts.get('work-shed')?.inc()
       }
-      run.count += 1
-      if (decision.kind === 'deny' && decision.reason === 'identity-mismatch') counts.get('identity-mismatch')?.inc()
       seconds.observe({ via: request.via }, micros / 1e6)
     },
+  }
+}
+
+/** Decisions of one kind come in runs, which are counted whole: to count one by its labels takes longer than to find it. */
+function decisionCounter(registers: Registry[]): (record: DecisionRecord) => void {
+  let run = { decision: '', reason: '', via: '', cache: '', count: 0 }
+  const settle = (): void => {
+    const { count, ...labels } = run
+    if (count > 0) decisions.inc(labels, count)
+    run.count = 0
+  }
+  const decisions = new Counter({
+    name: 'gatehouse_decisions_total',
+    help: 'Decisions by outcome, reason and transport.',
+    labelNames: ['decision', 'reason', 'via', 'cache'],
+    registers,
+    collect: settle,
+  })
+  return ({ decision: made, request: { via }, cache }) => {
+    const reason = made.kind === 'deny' ? made.reason : (made.shadowed ?? 'none')
+    const decision = made.kind === 'allow' && made.shadowed !== undefined ? 'shadowed' : made.kind
+    if (decision !== run.decision || reason !== run.reason || via !== run.via || cache !== run.cache) {
+      settle()
+      run = { decision, reason, via, cache, count: 0 }
+    }
+    run.count += 1
   }
 }

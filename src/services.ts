@@ -9,7 +9,6 @@ import type { HttpClient } from './authn/http-client.ts'
 import type { Services } from './authn/services.ts'
 import type { ReviewServer } from './model/reviews.ts'
 import type { Clock } from './model/clock.ts'
-import { loopLag } from './model/loop-lag.ts'
 import { silent } from './model/telemetry.ts'
 import type { Telemetry } from './model/telemetry.ts'
 
@@ -62,18 +61,12 @@ interface Parts {
 
 function assemble({ http, clock, telemetry, reviewServer: server }: Parts): OwnedServices {
   const digest = createKeyedDigest()
-  const lag = loopLag()
-  const shed = (): boolean => {
-    const behind = lag.behind()
-    if (behind) telemetry.count('work-shed')
-    return behind
-  }
   const report = (event: 'answered' | 'failed' | 'refused' | 'breaker-opened'): void =>
     telemetry.count(`review-${event}`)
-  const reviews = server && createReviews({ server, clock, digest, report, shed })
-  const passwords = createPasswordPool({ telemetry, shed })
+  const reviews = server && createReviews({ server, clock, digest, report })
+  const passwords = createPasswordPool({ telemetry })
   const jwks = createJwksStore({ http, clock, telemetry })
-  const introspector = createIntrospector({ http, clock, telemetry, shed })
+  const introspector = createIntrospector({ http, clock, telemetry })
   return {
     clock,
     telemetry,
@@ -85,7 +78,6 @@ function assemble({ http, clock, telemetry, reviewServer: server }: Parts): Owne
     introspector,
     reviews,
     close: async () => {
-      lag.close()
       jwks.close()
       introspector.close()
       reviews?.close()

@@ -88,13 +88,13 @@ function authenticator(spec: Block, users: Users, context: MethodContext): Authe
       const source = request.source === '' ? undefined : request.source
       const who: Claimant = { realm: users.list, user: credential.user, source }
       if (lockout.closed(who)) return lockedOut()
-      return check(who, credential.password, signal, lockedOut)
+      return check({ ...who, late: request.late === true }, credential.password, signal, lockedOut)
     },
   }
 }
 
 type Check = (
-  who: Claimant,
+  who: Claimant & { readonly late: boolean },
   password: string,
   signal: AbortSignal,
   lockedOut: () => Outcome,
@@ -126,6 +126,7 @@ function checker({ list, users }: Users, { owner, name, services }: MethodContex
       return welcome(who.user, 'hit')
     }
     if (signal.aborted) return unavailable('cancelled')
+    if (who.late) return unavailable('overloaded')
     return fly(digest(memory, who.source ?? ''), signal, async (signal) => {
       const attempt = lockout.begin(who)
       if (attempt === undefined) return lockedOut()

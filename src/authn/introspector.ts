@@ -62,8 +62,6 @@ export interface IntrospectorParts {
   readonly http: HttpClient
   readonly clock: Clock
   readonly telemetry: Telemetry
-  /** True while no new call may begin. */
-  readonly shed?: () => boolean
   readonly limits?: Partial<IntrospectorLimits>
   readonly endpoints?: EndpointDiscovery
 }
@@ -90,7 +88,7 @@ const trouble: Reply = { kind: 'unavailable', why: 'trouble' }
 
 /** Made once for the process; close it once. */
 export function createIntrospector(parts: IntrospectorParts): Introspector {
-  const { http, clock, telemetry, shed = () => false, limits, endpoints = createEndpointDiscovery(http) } = parts
+  const { http, clock, telemetry, limits, endpoints = createEndpointDiscovery(http) } = parts
   const { entries, bytes, negativeAge, concurrency } = { ...usual, ...limits }
   const actives = once(
     () =>
@@ -151,7 +149,8 @@ export function createIntrospector(parts: IntrospectorParts): Introspector {
   /** Starts a call, or says why not. */
   function depart(question: Question): Promise<Known | undefined> | Reply {
     const line = lineTo(question.server)
-    if (line.underway >= concurrency || shed()) return { kind: 'unavailable', why: 'overloaded' }
+    if (line.underway >= concurrency || question.request?.late === true)
+      return { kind: 'unavailable', why: 'overloaded' }
     const leave = line.breaker.enter()
     if (leave === undefined) return trouble
     return fly(question, line, (result) => {

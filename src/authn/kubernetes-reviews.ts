@@ -19,6 +19,8 @@ export interface TokenQuestion {
   readonly audiences: readonly string[]
   /** How old an answer may be, in milliseconds; 0 keeps none. */
   readonly maxAge: number
+  /** True where no call may be begun for it. */
+  readonly late?: boolean | undefined
 }
 
 /** Questions to the cluster's API server about tokens and permissions, with what keeps both sides from harm. */
@@ -39,8 +41,6 @@ export interface ReviewParts {
   readonly clock: Clock
   readonly digest: KeyedDigest
   readonly report: (event: ReviewEvent) => void
-  /** True while no new call may begin. */
-  readonly shed?: () => boolean
   readonly limits?: Partial<SharedQuestionLimits>
 }
 
@@ -57,8 +57,8 @@ const usual: SharedQuestionLimits = {
 const accessAge = 5000
 
 /** Made once for the process; close it once. */
-export function createReviews({ server, clock, digest, report, shed = () => false, limits }: ReviewParts): Reviews {
-  const bounds = { ...usual, ...limits, shed }
+export function createReviews({ server, clock, digest, report, limits }: ReviewParts): Reviews {
+  const bounds = { ...usual, ...limits }
   // A breaker for each: an account that may review tokens and not permissions is half a failure only.
   const questions = <T>() =>
     createSharedQuestions<T>(
@@ -70,18 +70,18 @@ export function createReviews({ server, clock, digest, report, shed = () => fals
   const accesses = questions<AccessReviewed>()
 
   return {
-    tokenReview: ({ token, audiences, maxAge }, signal) => {
+    tokenReview: ({ token, audiences, maxAge, late }, signal) => {
       const key = digest('token-review', server.id, JSON.stringify(audiences), token)
       const call = async (stop: AbortSignal) => {
         const reviewed = await server.tokenReview(token, audiences, stop)
         return called(reviewed, report, reviewed.kind === 'authenticated')
       }
-      return tokens.ask({ key, maxAge, call }, signal)
+      return tokens.ask({ key, maxAge, late, call }, signal)
     },
     accessReview: (question, signal) => {
       const key = digest('access-review', server.id, ...parts(question))
       const call = async (stop: AbortSignal) => called(await server.accessReview(question, stop), report, true)
-      const shared = accesses.ask({ key, maxAge: accessAge, call }, signal)
+      const shared = accesses.ask({ key, maxAge: accessAge, late: question.late, call }, signal)
       return shared instanceof Promise ? shared.then(accessReply) : accessReply(shared)
     },
     close: () => {

@@ -4,6 +4,7 @@ import { failed, fault, ok } from '../model/result.ts'
 import type { Result } from '../model/result.ts'
 import type { Identity } from '../model/identity.ts'
 import { memo } from '../model/memo.ts'
+import type { AuthRequest } from '../model/request.ts'
 import { clusterIdentity } from '../model/reviews.ts'
 import type { ClusterUser, TokenReviewed } from '../model/reviews.ts'
 import { answerCache } from './answer-cache.ts'
@@ -60,13 +61,13 @@ function authenticator(
   const identity = memo((user: ClusterUser) => clusterIdentity(user, name))
   const conclude = (shared: Shared<TokenReviewed>): Outcome => concluded(shared, audiences, identity)
 
-  function ask(token: string, signal: AbortSignal): Outcome | Promise<Outcome> {
+  function ask(token: string, { late }: AuthRequest, signal: AbortSignal): Outcome | Promise<Outcome> {
     if (token.length > maxTokenBytes) return rejected('malformed-credential')
     const expiry = expiryOf(token)
     if (expiry.kind === 'at' && clock.now() >= expiry.millis) return rejected('expired-credential')
     // Where nobody can tell when it ends, each use is a question.
     const maxAge = expiry.kind === 'unreadable' ? 0 : cache.seconds * 1000
-    const shared = reviews.tokenReview({ token, audiences, maxAge }, signal)
+    const shared = reviews.tokenReview({ token, audiences, maxAge, late }, signal)
     return shared instanceof Promise ? shared.then(conclude) : conclude(shared)
   }
 
@@ -81,7 +82,7 @@ function authenticator(
         case 'refused':
           return rejected(presented.reason)
         case 'credential':
-          return ask(presented.text, signal)
+          return ask(presented.text, request, signal)
       }
     },
     presented: reader.presented,

@@ -13,7 +13,7 @@ export interface PasswordPool {
   /** Starts the threads ahead of the first request: starting takes longer than an answer may. */
   readonly prepare: () => void
   /**
-   * True where the password is that of the hash; `overloaded` where it cannot be checked in time, never a guess. Aborting takes a
+   * True where the password is that of the hash; `overloaded` where the queue is full, never a guess. Aborting takes a
    * waiting check out of the queue and rejects; a check that is being computed runs to its end, so that its result counts.
    * `list` is whose turn it takes.
    */
@@ -31,8 +31,6 @@ export interface VerifiedCredentials {
 
 export interface PasswordPoolParts {
   readonly telemetry: Telemetry
-  /** True while no new check may begin. */
-  readonly shed?: () => boolean
   /** Threads; one core is left to the event loop where there are several. */
   readonly threads?: number
   /** Checks that may wait. */
@@ -53,7 +51,7 @@ const workerFile = fileURLToPath(new URL(`./password-worker${extname(import.meta
 
 /** A pool without threads until `prepare` or the first check. */
 export function createPasswordPool(parts: PasswordPoolParts): PasswordPool {
-  const { telemetry, shed = () => false, threads = Math.max(1, availableParallelism() - 1) } = parts
+  const { telemetry, threads = Math.max(1, availableParallelism() - 1) } = parts
   const queue = createFairQueue<Job>(parts.room ?? 32 * threads)
   let workers: Piscina<PasswordTask, boolean> | undefined
   let running = 0
@@ -123,7 +121,6 @@ export function createPasswordPool(parts: PasswordPoolParts): PasswordPool {
     new Promise((done, fail) => {
       if (closed) throw new Error('the password pool is closed')
       signal.throwIfAborted()
-      if (shed()) return done('overloaded')
       const leave = (): void => {
         queue.remove(list, job)
         telemetry.level('password-queue', queue.size())

@@ -14,6 +14,8 @@ export interface SharedQuestion<T> {
   readonly key: string
   /** How old an answer this asker takes, in milliseconds; 0 keeps none. */
   readonly maxAge: number
+  /** True where no call may be begun for it. */
+  readonly late?: boolean | undefined
   /** Makes the call; the signal is the closing of the process or the end of a call's time, never one asker's. */
   readonly call: (signal: AbortSignal) => Promise<Called<T>>
 }
@@ -40,11 +42,6 @@ export interface SharedQuestionLimits {
   readonly timeout: number
 }
 
-export interface SharedQuestionParts extends SharedQuestionLimits {
-  /** True while no new call may begin. */
-  readonly shed: () => boolean
-}
-
 interface Known<T> {
   readonly answer: T
   readonly at: number
@@ -58,7 +55,7 @@ const overloaded: Shared<never> = { kind: 'unavailable', why: 'overloaded' }
 export function createSharedQuestions<T>(
   clock: Clock,
   breaker: CircuitBreaker,
-  { entries, bytes, briefAge, concurrency, timeout, shed }: SharedQuestionParts,
+  { entries, bytes, briefAge, concurrency, timeout }: SharedQuestionLimits,
 ): SharedQuestions<T> {
   const size = { max: entries, maxSize: bytes, sizeCalculation: (known: Known<T>) => 256 + known.bytes }
   const lasting = new LRUCache<string, Known<T>>(size)
@@ -92,7 +89,7 @@ export function createSharedQuestions<T>(
 
   /** Makes the call, or says why not. */
   function depart(question: SharedQuestion<T>): Promise<Known<T> | undefined> | Shared<T> {
-    if (flights.size >= concurrency || shed()) return overloaded
+    if (flights.size >= concurrency || question.late === true) return overloaded
     const leave = stop.signal.aborted ? undefined : breaker.enter()
     if (leave === undefined) return trouble
     const flight = fly(question, (called) => {

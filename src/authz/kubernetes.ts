@@ -70,7 +70,7 @@ function compile(block: Block, { reviews }: ConditionContext = { reviews: undefi
     if (user === undefined) return reserved
     const attributes = attributesOf(request)
     if (attributes === undefined) return fails
-    const answer = reviews.accessReview({ user, attributes }, signal)
+    const answer = reviews.accessReview({ user, attributes, late: request.late }, signal)
     return answer instanceof Promise ? answer.then(verdictOf) : verdictOf(answer)
   })
 }

@@ -6,6 +6,7 @@ import type { AuthRequest } from '../model/request.ts'
 import type { Rule, Snapshot } from '../policy/snapshot.ts'
 import { decide, unfinished } from './decide.ts'
 import type { Verdict } from './decide.ts'
+import type { LoopLag } from './loop-lag.ts'
 import { resolve } from './resolve.ts'
 
 /** How long an answer may take, and whether the caller still wants it. */
@@ -44,10 +45,12 @@ export interface EngineParts {
   readonly snapshot: () => Snapshot | undefined
   readonly clock: Clock
   readonly record: (record: DecisionRecord) => void
+  /** How late requests come to us; nothing is late without it. */
+  readonly lag?: Pick<LoopLag, 'exceeds'>
 }
 
 /** The whole story of a request: which rule, what its policy says, in time, on record. */
-export function createEngine({ snapshot, clock, record }: EngineParts): Engine {
+export function createEngine({ snapshot, clock, record, lag }: EngineParts): Engine {
   /** Of a request that nobody had to wait for: nobody kept its signal, which costs more to make than most answers. */
   let spare: AbortController | undefined
 
@@ -61,7 +64,8 @@ export function createEngine({ snapshot, clock, record }: EngineParts): Engine {
     return verdict
   }
 
-  function answer(request: AuthRequest, budget: Budget): Decision | Promise<Decision> {
+  function answer(asked: AuthRequest, budget: Budget): Decision | Promise<Decision> {
+    const request = lag?.exceeds(budget.millis) === true ? { ...asked, late: true } : asked
     const started = clock.ticks()
     const world = snapshot()
     const resolution = resolve(world, request)

@@ -39,7 +39,7 @@ export const denyReasons = {
   'issuer-unavailable': ['unavailable', 'the keys of the issuer cannot be had'],
   'introspection-unavailable': ['unavailable', 'the introspection endpoint cannot be asked'],
   'kubernetes-unavailable': ['unavailable', 'the Kubernetes API server cannot be asked about a token'],
-  overloaded: ['unavailable', 'a queue or table is full, or the event loop is behind'],
+  overloaded: ['unavailable', 'a queue or table is full, or the event loop was behind'],
   timeout: ['unavailable', 'the time for the answer ran out'],
   cancelled: ['unavailable', 'the caller went away'],
   internal: ['unavailable', 'something inside failed'],

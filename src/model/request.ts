@@ -40,6 +40,8 @@ export interface AuthRequest {
   readonly caller: string | undefined
   /** The first thing that is wrong with the request itself; the engine refuses it whatever the policy says. */
   readonly fault: DenyReason | undefined
+  /** True where it may have waited so long that an answer which takes time would be too late: it gets what is known, or a refusal. */
+  readonly late?: boolean
 }
 
 /** What a transport read from the wire, not yet examined. */

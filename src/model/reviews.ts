@@ -30,6 +30,8 @@ export type AccessAttributes =
 export interface AccessQuestion {
   readonly user: ClusterUser
   readonly attributes: AccessAttributes
+  /** True where no call may be begun for it. */
+  readonly late?: boolean | undefined
 }
 
 /**

@@ -16,7 +16,8 @@ export const counters = {
   'introspection-breaker-opened': 'times that a circuit breaker opened',
   'password-hash': 'password hashes computed',
   'password-queue-full': 'password checks refused because the queue was full',
-  'work-shed': 'password checks and questions to others refused because the event loop was behind',
+  'work-shed':
+    'requests that came too late for a password check or a question to others, because the event loop was behind',
   lockout: 'attempts refused because of earlier failures',
   'log-dropped': 'decision lines that could not be written',
   'reload-ok': 'snapshots put in force',

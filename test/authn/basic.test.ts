@@ -272,6 +272,17 @@ describe('BAS-17 the memory of right passwords', () => {
     expect(await ask(method, attempt('bob', 'correct'))).toBe('rejected bad-credential')
   })
 
+  it('DOS-20 what is remembered is enough for a request that is late; nothing else is checked for it', async () => {
+    const method = here.method()
+    const late = (password: string): AuthRequest => ({ ...attempt('ada', password), late: true })
+    expect(await ask(method, late('correct'))).toBe('unavailable overloaded')
+    expect(here.tasks).toEqual([])
+    expect(await ask(method, attempt('ada', 'correct'))).toBe('authenticated ada miss')
+    expect(await ask(method, late('correct'))).toBe('authenticated ada hit')
+    expect(await ask(method, late('wrong'))).toBe('unavailable overloaded')
+    expect(here.tasks).toHaveLength(1)
+  })
+
   it('never remembers a wrong one', async () => {
     const method = here.method()
     await ask(method, attempt('ada', 'wrong'))

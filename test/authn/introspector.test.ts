@@ -9,6 +9,7 @@ import type {
   Reply,
 } from '../../src/authn/introspector.ts'
 import { createHttpClient } from '../../src/authn/http-client.ts'
+import { request } from '../support/make.ts'
 import { counting, testClock } from '../support/method-context.ts'
 
 const open: (() => void)[] = []
@@ -19,9 +20,9 @@ afterEach(() => {
 const clock = testClock()
 const telemetry = counting()
 
-function introspector(limits: Partial<IntrospectorLimits> = {}, shed = () => false): Introspector {
+function introspector(limits: Partial<IntrospectorLimits> = {}): Introspector {
   const http = createHttpClient()
-  const made = createIntrospector({ http, clock, telemetry, limits, shed })
+  const made = createIntrospector({ http, clock, telemetry, limits })
   open.push(made.close, () => void http.close())
   return made
 }
@@ -297,17 +298,19 @@ describe('INT-13 an endpoint that fails', () => {
     expect(await ask(one, about(thrower))).toBe('unavailable')
   })
 
-  it('DOS-20 begins none while it is told to, and goes on with what is known and under way', async () => {
-    const state = { shed: false }
-    const one = introspector({}, () => state.shed)
+  it('DOS-20 begins none for a request that is late, and answers it with what is known or under way', async () => {
+    const one = introspector()
     const of = server()
+    const late = { ...request(), late: true }
     const first = ask(one, about(of, 'a'))
-    state.shed = true
-    const second = ask(one, about(of, 'a'))
-    expect(one.introspect(about(of, 'b'), never)).toEqual({ kind: 'unavailable', why: 'overloaded' })
+    const second = ask(one, { ...about(of, 'a'), request: late })
+    expect(one.introspect({ ...about(of, 'b'), request: late }, never)).toEqual({
+      kind: 'unavailable',
+      why: 'overloaded',
+    })
     of.answer()
     expect(await Promise.all([first, second])).toEqual(['miss', 'miss'])
-    expect(await ask(one, about(of, 'a'))).toBe('hit')
+    expect(await ask(one, { ...about(of, 'a'), request: late })).toBe('hit')
     expect(of.calls).toEqual(['a'])
   })
 

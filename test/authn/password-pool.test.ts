@@ -53,16 +53,6 @@ describe('the password pool', () => {
     expect(telemetry.counted('password-hash')).toBe(5)
   })
 
-  it('DOS-20 begins none while it is told to, and hashes nothing', async () => {
-    const telemetry = counting()
-    const state = { shed: true }
-    const pool = make({ telemetry, shed: () => state.shed })
-    expect(await pool.verify('staff', { password: 'secret', hash }, signal)).toBe('overloaded')
-    state.shed = false
-    expect(await pool.verify('staff', { password: 'secret', hash }, signal)).toBe(true)
-    expect(telemetry.counted('password-hash')).toBe(1)
-  })
-
   it('E8 keeps room for others when one list is flooded, and takes them in turns', async () => {
     const pool = make({ room: 8 })
     const order: string[] = []

@@ -98,7 +98,8 @@ it('DOS-20 while the event loop is far behind no new work begins, what is known 
   await writeFile(join(directory, 'all.yaml'), byKey('cart') + byPassword + secret('users', users))
   const wrong = (n: number) =>
     [['authorization', `Basic ${Buffer.from(`user-${n}:wrong`).toString('base64')}`]] as const
-  await withChild({ directory, nodeFlags: [trap(block)] }, async (child) => {
+  const settings = ['--http-budget=400']
+  await withChild({ directory, nodeFlags: [trap(block)], settings }, async (child) => {
     const hashes = (): Promise<number> => child.metric('gatehouse_password_hash_total')
     expect(await check(child.httpPort, 'cart', key)).toBe(200)
     expect(await check(child.httpPort, 'office', wrong(0))).toBe(403)
