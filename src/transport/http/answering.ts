@@ -9,7 +9,7 @@ import { readAsk } from './ask.ts'
 import type { Head, Incoming } from './ask.ts'
 import { untoldBody } from './body.ts'
 import type { UntoldBody } from './body.ts'
-import type { Address, Ask, Dialect, HttpReply } from './dialect.ts'
+import type { Address, Ask, Dialect, HttpReply, HttpVia } from './dialect.ts'
 import { dialects } from './index.ts'
 import { parseRulePath } from './rule-path.ts'
 
@@ -45,7 +45,7 @@ export function answering({ engine, kind, trusts, budgetMillis }: AnsweringParts
       const budget = { millis: Math.min(budgetMillis, callerMillis(ask, via)) - marginMillis, caller }
       const body = ask.fault === undefined ? untoldBody(incoming, head) : undefined
       const decision = body === undefined ? judged(ask, address, budget) : afterBody(body, ask, address, budget)
-      const written = replies(dialects[via])
+      const written = replies[via]
       return decision instanceof Promise ? decision.then(written).catch(broken) : written(decision)
     } catch (cause) {
       return broken(cause)
@@ -54,7 +54,18 @@ export function answering({ engine, kind, trusts, budgetMillis }: AnsweringParts
 }
 
 /** Decisions that are the same object are the same reply. */
-const replies = memo((dialect: Dialect) => memo((decision: Decision) => reply(dialect, decision)))
+const repliesOf = (dialect: Dialect): ((decision: Decision) => HttpReply) =>
+  memo((decision: Decision) => reply(dialect, decision))
+
+const replies: Readonly<Record<HttpVia, (decision: Decision) => HttpReply>> = {
+  check: repliesOf(dialects.check),
+  matching: repliesOf(dialects.matching),
+  nginx: repliesOf(dialects.nginx),
+  traefik: repliesOf(dialects.traefik),
+  caddy: repliesOf(dialects.caddy),
+  haproxy: repliesOf(dialects.haproxy),
+  ngf: repliesOf(dialects.ngf),
+}
 
 /** Ready to be written as it stands; a decision that cannot be written is none. */
 function reply(dialect: Dialect, decision: Decision): HttpReply {

@@ -42,8 +42,8 @@ export function createHttp1({ serve, refuseTunnel, malformed, connections }: Htt
     else serve(incoming, head, outgoing, incoming.socket)
   }
   const refuseHostless = ({ socket }: IncomingMessage, outgoing: ServerResponse): void => {
-    connections.began(socket)
-    outgoing.on('close', () => connections.ended(socket))
+    const connection = connections.began(socket)
+    outgoing.on('close', () => connections.ended(connection))
     outgoing.shouldKeepAlive = false
     write(outgoing, { status: 400, headers: { 'content-length': '0' }, body: '' })
     malformed('bad-host', socket)

@@ -103,9 +103,9 @@ const serving =
   ({ answer, connections, state }: Serving): Serve =>
   (incoming, head, outgoing, socket) => {
     let cancelled: AbortController | undefined
-    connections.began(socket)
+    const connection = connections.began(socket)
     outgoing.on('close', () => {
-      connections.ended(socket)
+      connections.ended(connection)
       if (!outgoing.headersSent) cancelled?.abort() // gone before the answer
     })
     if (!('stream' in incoming)) {
