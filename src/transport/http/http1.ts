@@ -56,7 +56,7 @@ export function createHttp1({ serve, refuseTunnel, malformed, connections }: Htt
     // Answers to earlier requests come first, and a request that broke off in its body has an answer of its own.
     const request = latest.get(socket)
     const inBody = request?.complete === false
-    if (inBody) request.emit('error', error) // for whoever waits for the body
+    if (inBody && request.listenerCount('error') > 0) request.emit('error', error) // for whoever waits for the body
     connections.whenIdle(socket as Socket, () => {
       if (inBody || !socket.writable) return void socket.destroy()
       socket.end(refusals[error.code ?? ''] ?? refusal(400, 'Bad Request'), () => socket.destroy())

@@ -103,6 +103,16 @@ describe('DOS-10 no second request hides in the first', () => {
     expect(checked().slice(before)).toEqual(['/'])
     expect(server.records.at(-1)?.decision).toMatchObject({ reason: 'malformed-request' })
   })
+  it('a broken body of a request without a host is no end of anything but its connection', async () => {
+    const [first, , ...others] = start
+    expect(statuses(await untilEnd(lines(first, ...others, 'Transfer-Encoding: chunked') + 'zz\r\n'))).toEqual([400])
+    expect(statuses(await exchange(server.port, second))).toEqual([200])
+  })
+  it('a CONNECT has no body that anybody would wait for', async () => {
+    const connect = lines('CONNECT shop.example:443 HTTP/1.1', 'Host: shop.example:443', 'Transfer-Encoding: chunked')
+    expect(statuses(await untilEnd(connect))).toEqual([403])
+    expect(server.records.at(-1)?.decision).toMatchObject({ reason: 'bad-method' })
+  })
   it('10 MB of chunk extensions end it as well', async () => {
     const before = process.memoryUsage().rss
     const one = await wire(server.port)
