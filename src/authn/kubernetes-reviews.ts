@@ -19,7 +19,7 @@ export interface TokenQuestion {
   readonly audiences: readonly string[]
   /** How old an answer may be, in milliseconds; 0 keeps none. */
   readonly maxAge: number
-  /** True where no call may be begun for it. */
+  /** `AuthRequest.late` */
   readonly late?: boolean | undefined
 }
 

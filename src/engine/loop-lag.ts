@@ -1,6 +1,6 @@
 /** How far the event loop is behind. */
 export interface LoopLag {
-  /** True where what came in may have waited for most of these milliseconds, and for 100 at least. */
+  /** True where what came in may have waited for more than half of these milliseconds, and for more than 100. */
   readonly exceeds: (patienceMillis: number) => boolean
   readonly close: () => void
 }

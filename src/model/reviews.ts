@@ -30,7 +30,7 @@ export type AccessAttributes =
 export interface AccessQuestion {
   readonly user: ClusterUser
   readonly attributes: AccessAttributes
-  /** True where no call may be begun for it. */
+  /** `AuthRequest.late` */
   readonly late?: boolean | undefined
 }
 

@@ -92,23 +92,19 @@ function validUtf8(path: string): boolean {
   }
 }
 
-/** Query parameters, names and values decoded once, in order; undefined past `limit` pairs or on a bad escape. */
-export function queryPairs(query: string | undefined, limit = 256): readonly (readonly [string, string])[] | undefined {
+/** Query parameters, names and values decoded once, in order; undefined past 256 pairs or on a bad escape. */
+export function queryPairs(query: string | undefined): readonly (readonly [string, string])[] | undefined {
   try {
-    return rawPairs(query, limit)?.map(([name, value]) => [decoded(name), decoded(value)] as const)
+    return rawPairs(query)?.map(([name, value]) => [decoded(name), decoded(value)] as const)
   } catch {
     return undefined
   }
 }
 
 /** Names of query parameters as they are written that are one of `names` when decoded; undefined as for `queryPairs`. */
-export function spellingsInQuery(
-  query: string | undefined,
-  names: ReadonlySet<string>,
-  limit = 256,
-): readonly string[] | undefined {
+export function spellingsInQuery(query: string | undefined, names: ReadonlySet<string>): readonly string[] | undefined {
   try {
-    const found = rawPairs(query, limit)?.flatMap(([name]) => (names.has(decoded(name)) ? [name] : []))
+    const found = rawPairs(query)?.flatMap(([name]) => (names.has(decoded(name)) ? [name] : []))
     return found && [...new Set(found)]
   } catch {
     return undefined
@@ -117,10 +113,12 @@ export function spellingsInQuery(
 
 const decoded = (text: string): string => decodeURIComponent(text.replaceAll('+', ' '))
 
-function rawPairs(query: string | undefined, limit: number): readonly (readonly [string, string])[] | undefined {
+const mostPairs = 256
+
+function rawPairs(query: string | undefined): readonly (readonly [string, string])[] | undefined {
   if (query === undefined || query === '') return []
-  const parts = query.split('&', limit + 1)
-  if (parts.length > limit) return undefined
+  const parts = query.split('&', mostPairs + 1)
+  if (parts.length > mostPairs) return undefined
   return parts
     .filter((part) => part !== '')
     .map((part) => {

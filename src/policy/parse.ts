@@ -33,7 +33,11 @@ function findings(issue: Issue, known: (path: Path) => readonly string[]): reado
   if (issue.code === 'too_small' || issue.code === 'too_big') {
     const [bound, limit] = issue.code === 'too_small' ? ['least', issue.minimum] : ['most', issue.maximum]
     return [
-      fault('bad-value', path, `must ${quantity[issue.origin] ?? 'be'} at ${bound} ${limit}${unit(issue.origin)}`),
+      fault(
+        'bad-value',
+        path,
+        `must ${quantity[issue.origin] ?? 'be'} at ${bound} ${limit}${unit(issue.origin, Number(limit))}`,
+      ),
     ]
   }
   // All others carry a message of ours, or one that says it all.
@@ -42,7 +46,11 @@ function findings(issue: Issue, known: (path: Path) => readonly string[]): reado
 
 const quantity: Readonly<Record<string, string>> = { array: 'have', string: 'have', set: 'have', map: 'have' }
 
-const unit = (origin: string): string => (origin === 'string' ? ' characters' : origin === 'array' ? ' entries' : '')
+const units: Readonly<Record<string, readonly [one: string, more: string]>> = {
+  string: [' character', ' characters'],
+  array: [' entry', ' entries'],
+}
+const unit = (origin: string, count: number): string => units[origin]?.[count === 1 ? 0 : 1] ?? ''
 
 const unknownKey = (key: string, path: Path, known: readonly string[]): Finding =>
   fault('unknown-key', [...path, key], `there is no key "${key}" here`, suggestion(key, known))

@@ -14,7 +14,7 @@ export function hasBody(incoming: Incoming, { headers }: Head): boolean {
 
 /** How to wait for the body of a request that has one of a length that is not told (RFC 9112 §6.3, RFC 9113 §8.1.1). */
 export function untoldBody(incoming: Incoming, head: Head): UntoldBody | undefined {
-  if (!hasBody(incoming, head) || head.headers.has('content-length') || incoming.method === 'CONNECT') return undefined
+  if (!hasBody(incoming, head) || head.headers.has('content-length')) return undefined
   // Whoever waits for a 100 that never comes sends nothing before the answer.
   return head.headers.has('expect') ? undefined : (millis) => measured(incoming, millis)
 }
