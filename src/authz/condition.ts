@@ -1,4 +1,5 @@
 import type { ZodType } from 'zod'
+import type { DenyReason } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
 import type { AuthRequest } from '../model/request.ts'
 import type { Result } from '../model/result.ts'
@@ -13,11 +14,15 @@ export interface Subject {
   readonly rule: RouteKey
 }
 
-/** Three answers: an `error` denies, like `false`, but is told apart in the log. `scopes` are those that were missing. */
+/**
+ * All but `true` deny, and are told apart in the log. `scopes` are those that were missing; `error` is in the condition or what it
+ * looks at; `unavailable` in whom it asks, or in there being no time to ask.
+ */
 export type Verdict =
   | { readonly kind: 'true' }
   | { readonly kind: 'false'; readonly scopes?: readonly string[] }
   | { readonly kind: 'error'; readonly cause?: unknown }
+  | { readonly kind: 'unavailable'; readonly reason: Extract<DenyReason, 'kubernetes-unavailable' | 'overloaded'> }
 
 /** A compiled entry of `spec.authorization`. Answers at once where it can; never throws. */
 export interface Condition {

@@ -80,10 +80,10 @@ const reserved: Verdict = {
   cause: new Error('a name of a user or group that Kubernetes keeps for itself (system:), and no token of the cluster'),
 }
 
-const causes = {
-  trouble: new Error('the Kubernetes API server cannot be asked about a permission'),
-  overloaded: new Error('too many questions to the Kubernetes API server'),
-} as const satisfies Record<NoReview['why'], Error>
+const unavailable = {
+  trouble: { kind: 'unavailable', reason: 'kubernetes-unavailable' },
+  overloaded: { kind: 'unavailable', reason: 'overloaded' },
+} as const satisfies Record<NoReview['why'], Verdict>
 
 function verdictOf(answer: AccessReviewed | NoReview): Verdict {
   switch (answer.kind) {
@@ -92,7 +92,7 @@ function verdictOf(answer: AccessReviewed | NoReview): Verdict {
     case 'denied':
       return fails
     case 'unavailable':
-      return { kind: 'error', cause: causes[answer.why] }
+      return unavailable[answer.why]
   }
 }
 

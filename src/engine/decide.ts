@@ -148,6 +148,8 @@ function weigh(one: Case, subject: Subject, index: number, answer: Answer): Deci
       return examine(one, subject, index + 1)
     case 'error':
       return refusal(one.policy, 'condition-error', { cause: answer.cause })
+    case 'unavailable':
+      return refusal(one.policy, answer.reason)
     case 'false':
       return answer.scopes === undefined
         ? refusal(one.policy, 'condition-false')

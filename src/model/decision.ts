@@ -38,7 +38,7 @@ export const denyReasons = {
   'locked-out': ['unauthenticated', 'too many failed attempts'],
   'issuer-unavailable': ['unavailable', 'the keys of the issuer cannot be had'],
   'introspection-unavailable': ['unavailable', 'the introspection endpoint cannot be asked'],
-  'kubernetes-unavailable': ['unavailable', 'the Kubernetes API server cannot be asked about a token'],
+  'kubernetes-unavailable': ['unavailable', 'the Kubernetes API server cannot be asked about a token or a permission'],
   overloaded: ['unavailable', 'a queue or table is full, or the event loop was behind'],
   timeout: ['unavailable', 'the time for the answer ran out'],
   cancelled: ['unavailable', 'the caller went away'],

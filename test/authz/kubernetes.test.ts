@@ -37,8 +37,10 @@ const someone = (request: RequestGiven = {}, user = robot()) => ({
   identity: clusterIdentity(user, 'pods'),
 })
 
-const show = (verdict: Verdict): string =>
-  verdict.kind === 'error' && verdict.cause instanceof Error ? verdict.cause.message : verdict.kind
+function show(verdict: Verdict): string {
+  if (verdict.kind === 'unavailable') return verdict.reason
+  return verdict.kind === 'error' && verdict.cause instanceof Error ? verdict.cause.message : verdict.kind
+}
 
 /** What the API server is asked for a request, or the verdict where it is not asked. */
 async function asked(block: unknown, request: RequestGiven = {}): Promise<AccessAttributes | string> {
@@ -144,36 +146,38 @@ describe('the verdict', () => {
   it.each([
     ['allowed', allowed, 'true'],
     ['denied', denied, 'false'],
-    ['no answer', { kind: 'failed', why: 'trouble' }, 'the Kubernetes API server cannot be asked about a permission'],
-    [
-      'we may not ask',
-      { kind: 'failed', why: 'refused' },
-      'the Kubernetes API server cannot be asked about a permission',
-    ],
-    [
-      'it will not judge',
-      { kind: 'failed', why: 'unfit' },
-      'the Kubernetes API server cannot be asked about a permission',
-    ],
+    ['no answer', { kind: 'failed', why: 'trouble' }, 'kubernetes-unavailable'],
+    ['we may not ask', { kind: 'failed', why: 'refused' }, 'kubernetes-unavailable'],
+    ['it will not judge', { kind: 'failed', why: 'unfit' }, 'kubernetes-unavailable'],
   ] as const)('%s', async (_, answer, expected) => {
     expect(show(await condition(pods, reviewsOf(reviewServer(answer)).reviews)(someone(), never))).toBe(expected)
   })
 
-  it('is an error where the request has no time left', async () => {
+  it('is none where the request has no time left', async () => {
     const one = condition(pods, reviewsOf(reviewServer()).reviews)
-    expect((await one(someone(), AbortSignal.abort())).kind).toBe('error')
+    expect(show(await one(someone(), AbortSignal.abort()))).toBe('kubernetes-unavailable')
     const stop = new AbortController()
     const waiting = one(someone(), stop.signal)
     stop.abort()
-    expect((await waiting).kind).toBe('error')
+    expect(show(await waiting)).toBe('kubernetes-unavailable')
   })
 
-  it('is an error where too many questions are under way', async () => {
+  it('DOS-20 is none for a request that is late, unless it is known', async () => {
+    const server = reviewServer(allowed)
+    const one = condition(pods, reviewsOf(server).reviews)
+    const late = { ...someone(), request: { ...someone().request, late: true } }
+    expect(show(await one(late, never))).toBe('overloaded')
+    expect(server.questions).toEqual([])
+    expect(show(await one(someone(), never))).toBe('true')
+    expect(show(await one(late, never))).toBe('true')
+  })
+
+  it('is none where too many questions are under way', async () => {
     const server = reviewServer()
     const { reviews } = reviewsOf(server, { limits: { concurrency: 1 } })
     const one = condition(pods, reviews)
     const first = one(someone(), never)
-    expect(show(await one(someone({}, robot({ username: 'other' })), never))).toContain('too many')
+    expect(show(await one(someone({}, robot({ username: 'other' })), never))).toBe('overloaded')
     server.answer(allowed)
     expect((await first).kind).toBe('true')
   })
@@ -293,7 +297,7 @@ describe('in a decision', () => {
   it.each([
     ['allowed', allowed, 'allow'],
     ['denied', denied, 'condition-false'],
-    ['no answer', { kind: 'failed', why: 'trouble' }, 'condition-error'],
+    ['no answer', { kind: 'failed', why: 'trouble' }, 'kubernetes-unavailable'],
   ] as const)('%s late', async (_, answer, expected) => {
     const server = reviewServer()
     const decided = judged([condition(pods, reviewsOf(server).reviews)])
@@ -319,7 +323,7 @@ describe('in a decision', () => {
     const decided = judged([condition(pods, reviews)], stop.signal)
     await expect.poll(() => server.questions.length).toBe(1)
     stop.abort()
-    expect(await decided).toBe('condition-error')
+    expect(await decided).toBe('kubernetes-unavailable')
   })
 
   it('tells the condition which rule it is about', async () => {
