@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { mkdir, readFile, rm } from 'node:fs/promises'
+import { relative } from 'node:path'
 
 /*
  * The one test command: format, lint, types, then every test. Each check counts as one; the last line is the sum of all.
@@ -16,6 +17,43 @@ interface Tally {
 }
 
 const total: Tally = { passed: 0, failed: 0, skipped: 0 }
+/** Told together at the end: it is far up to where they were told first. */
+const failures: string[] = []
+
+/** The parts in use of what vitest writes. */
+interface Report {
+  readonly numTotalTests?: number
+  readonly numPassedTests?: number
+  readonly numFailedTests?: number
+  readonly numPendingTests?: number
+  readonly numTodoTests?: number
+  readonly testResults?: readonly {
+    readonly name: string
+    readonly status: string
+    readonly message: string
+    readonly assertionResults: readonly {
+      readonly fullName: string
+      readonly status: string
+      readonly failureMessages: readonly string[]
+    }[]
+  }[]
+}
+
+/** A line for each failure, and one for what each try of it said. */
+function failuresOf({ testResults = [] }: Report): string[] {
+  const begin = (text: string): string => text.split('\n', 1)[0] ?? ''
+  return testResults
+    .filter(({ status }) => status === 'failed')
+    .flatMap(({ name, message, assertionResults }) => [
+      ...(message === '' ? [] : [`${relative('.', name)}: ${begin(message)}`]),
+      ...assertionResults
+        .filter(({ status }) => status === 'failed')
+        .flatMap((one) => [
+          `${relative('.', name)}: ${one.fullName}`,
+          ...one.failureMessages.map((each) => `    ${begin(each)}`),
+        ]),
+    ])
+}
 
 function run(command: string, args: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<boolean> {
   return new Promise((done) => {
@@ -29,6 +67,7 @@ async function check(name: string, command: string, ...args: readonly string[]):
   const started = Date.now()
   const passed = await run(command, args)
   total[passed ? 'passed' : 'failed'] += 1
+  if (!passed) failures.push(name)
   process.stdout.write(`${passed ? 'ok  ' : 'FAIL'} ${name} (${((Date.now() - started) / 1000).toFixed(1)} s)\n`)
 }
 
@@ -51,10 +90,11 @@ async function tests(name: string, files: readonly string[], environment: NodeJS
   const limits = ['--testTimeout=30000', '--hookTimeout=240000', '--maxWorkers=2', ...tries]
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
   const passed = await run('vitest', ['run', ...reporters, ...limits, ...left, ...files], environment)
-  const result = JSON.parse(await readFile(report, 'utf8').catch(() => '{}')) as Record<string, number | undefined>
-  const failed = (result['numFailedTests'] ?? 0) + (result['numTotalTests'] === undefined ? 1 : 0)
-  total.passed += result['numPassedTests'] ?? 0
-  total.skipped += (result['numPendingTests'] ?? 0) + (result['numTodoTests'] ?? 0)
+  const result = JSON.parse(await readFile(report, 'utf8').catch(() => '{}')) as Report
+  const failed = (result.numFailedTests ?? 0) + (result.numTotalTests === undefined ? 1 : 0)
+  total.passed += result.numPassedTests ?? 0
+  total.skipped += (result.numPendingTests ?? 0) + (result.numTodoTests ?? 0)
+  if (!passed) failures.push(name, ...failuresOf(result).map((line) => `  ${line}`))
   // A file that cannot be loaded, or an error outside any test, fails the run without failing a test.
   total.failed += passed ? failed : Math.max(failed, 1)
   process.stdout.write(`${passed ? 'ok  ' : 'FAIL'} ${name} (${((Date.now() - started) / 1000).toFixed(1)} s)\n`)
@@ -68,6 +108,7 @@ if (fast)
 else await check('API server for tests', 'node', 'test/support/api-server-program.ts')
 await tests('tests', [])
 await tests('tests over gRPC, reference codec', overGrpc, { CODEC: 'reference' })
+if (failures.length > 0) process.stdout.write(`\nFailed:\n${failures.map((line) => `  ${line}\n`).join('')}`)
 const skipped = total.skipped === 0 ? '' : `, ${total.skipped} skipped`
 process.stdout.write(`\n${total.passed} passed, ${total.failed} failed${skipped}\n`)
 process.exitCode = total.failed === 0 && total.passed > 3 ? 0 : 1
