@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { headOf } from './ask.ts'
 import type { Connections } from './connections.ts'
+import { Http1Request } from './http1-request.ts'
 import { httpLimits } from './limits.ts'
 import type { Malformed } from './malformed.ts'
 import type { Protocol, Serve } from './protocol.ts'
@@ -30,13 +30,15 @@ export function createHttp1({ serve, refuseTunnel, malformed, connections }: Htt
     connectionsCheckingInterval: 1_000,
     insecureHTTPParser: false,
     requireHostHeader: false, // Node would answer by itself and nobody would hear of it
+    IncomingMessage: Http1Request,
+    optimizeEmptyRequests: true, // no stream where there is no body
   })
   server.maxHeadersCount = 0 // Node would cut the list off and say nothing; the size above bounds it, and the engine counts
   server.timeout = httpLimits.stalledMillis
-  const latest = new WeakMap<Duplex, IncomingMessage>()
-  const served = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+  const latest = new WeakMap<Duplex, Http1Request>()
+  const served = (incoming: Http1Request, outgoing: ServerResponse): void => {
     latest.set(incoming.socket, incoming)
-    const head = headOf(incoming)
+    const { head } = incoming
     // RFC 9112 §3.2: of HTTP/1.1 only.
     if (head.hosts.length === 0 && incoming.httpVersion === '1.1') refuseHostless(incoming, outgoing)
     else serve(incoming, head, outgoing, incoming.socket)
