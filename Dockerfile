@@ -16,7 +16,7 @@ RUN npm run build && npm prune --omit=dev --ignore-scripts --no-audit --no-fund
 RUN mkdir -p node_modules/.cache/gatehouse && chown 65532:65532 node_modules/.cache/gatehouse
 COPY policies ./policies
 USER 65532:65532
-RUN timeout --signal=TERM --preserve-status 5 node dist/main.js serve policies --drain-wait=0 --drain-grace=1
+RUN timeout --signal=TERM --preserve-status 5 dist/main.js serve policies --drain-wait=0 --drain-grace=1
 USER 0:0
 RUN chown -R 0:0 node_modules/.cache && chmod -R u=rwX,go=rX node_modules/.cache
 
@@ -37,5 +37,5 @@ EXPOSE 9001 9002 9003
 # Nothing is written: run with --read-only and it works the same.
 HEALTHCHECK --interval=10s --timeout=2s --start-period=5s \
   CMD ["node", "-e", "fetch('http://127.0.0.1:9004/healthz').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "/gatehouse/dist/main.js"]
+ENTRYPOINT ["/gatehouse/dist/main.js"]
 CMD ["serve", "/policies"]

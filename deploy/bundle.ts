@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { rolldown } from 'rolldown'
@@ -9,6 +9,7 @@ import { startPackages } from './start-packages.ts'
  * Puts the modules that a start needs, ours and those of `start-packages.ts`, into few files beside the compiled ones:
  * `node deploy/bundle.ts [dist]`, after the compiler. The image starts from them, in half the time; the packed package does not hold
  * them. Everything that they were made of stays where it is and is what runs if it is no longer the same (src/command/start-file.ts).
+ * What it leaves can be executed, as the package's can once it is installed.
  */
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -73,3 +74,4 @@ writeFileSync(
   file,
   before.replace(none, () => `export const startFile = ${made};`),
 )
+chmodSync(join(dist, 'main.js'), 0o755)

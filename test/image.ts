@@ -200,7 +200,7 @@ async function main(): Promise<void> {
       'try{fs.writeFileSync("/tmp/x","")}catch(e){process.stdout.write(e.code)}',
     ]
     expect('cannot write', (await run('unshare', ...inImage(system, config, write))) === 'EROFS')
-    const starts = 'NODE_DEBUG_NATIVE=COMPILE_CACHE node /gatehouse/dist/main.js --version 2>&1'
+    const starts = 'NODE_DEBUG_NATIVE=COMPILE_CACHE /gatehouse/dist/main.js --version 2>&1'
     expect(
       'starts from its start file, and with what V8 compiled for it',
       /dist\/start\/start\.js was accepted/.test(

@@ -2,7 +2,7 @@ import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 
 /*
@@ -37,7 +37,9 @@ try {
     cwd: folder,
   })
   const bin = join(folder, 'node_modules/gatehouse/dist/main.js')
-  const version = await exec(process.execPath, [bin, '--version'], { cwd: folder })
+  // As people call it: npm's link to an executable file, whose first line says how Node is to run it.
+  const path = `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}`
+  const version = await exec(join(folder, 'node_modules/.bin/gatehouse'), ['--version'], { env: { PATH: path } })
   expect('prints its version', /^\d+\.\d+\.\d+/.test(version.stdout))
   const checked = await exec(process.execPath, [bin, 'check', join(root, 'policies')], { cwd: folder })
   expect('checks the shipped policies', checked.stdout.includes('no problems') || checked.stdout.includes('note'))

@@ -1,4 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import type { ChildProcess } from 'node:child_process'
 
 /** The server's core, everybody else's, or both for what has threads that work beside each other. */
@@ -31,6 +32,13 @@ const running = new Set<ChildProcess>()
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL')
 })
+
+/** The arguments of `node` for a program as people run it: with the flags of Node.js that its first line gives it. */
+export function asExecutable(program: string): readonly string[] {
+  const [, flags] = /^#!\/usr\/bin\/env -S node (.+)\n/.exec(readFileSync(program, 'utf8')) ?? []
+  if (flags === undefined) throw new Error(`${program} does not begin with the flags that it is run with`)
+  return [...flags.split(' '), program]
+}
 
 /** Starts a Node.js program, on its core where that is possible. */
 export function startNode({ core, args, channel = false, environment = {} }: NodeProgram): ChildProcess {

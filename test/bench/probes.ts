@@ -6,7 +6,7 @@ import { freePorts } from '../support/program.ts'
 import { startCompany } from './company.ts'
 import { residentBytes } from './cpu.ts'
 import { groupsMark } from './message.ts'
-import { startNode } from './pinned.ts'
+import { asExecutable, startNode } from './pinned.ts'
 import { checkRequest } from './requests.ts'
 import type { Credentials } from './credentials.ts'
 import { stopped } from './server.ts'
@@ -90,7 +90,7 @@ async function readyMillis(directory: string): Promise<number> {
   const started = performance.now()
   const child = startNode({
     core: 'server',
-    args: [here('../../dist/main.js'), 'serve', directory, ...listeners, ...more],
+    args: [...asExecutable(here('../../dist/main.js')), 'serve', directory, ...listeners, ...more],
   })
   try {
     while (!(await ready(port))) {

@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { Traffic } from './traffic.ts'
-import { startNode } from './pinned.ts'
+import { asExecutable, startNode } from './pinned.ts'
 import type { Core, NodeProgram } from './pinned.ts'
 
 /** A server under test, in a process of its own. */
@@ -50,7 +50,16 @@ export function startGatehouse({
     {
       ...some,
       core,
-      args: [...nodeFlags, root + program, 'serve', directory, ...anyPorts, ...quiet, ...patience, ...flags],
+      args: [
+        ...nodeFlags,
+        ...asExecutable(root + program),
+        'serve',
+        directory,
+        ...anyPorts,
+        ...quiet,
+        ...patience,
+        ...flags,
+      ],
     },
     (text) => {
       // The rules are told after all listeners, so all ports are there.
