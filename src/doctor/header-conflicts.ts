@@ -3,6 +3,7 @@ import { canonicalName } from '../model/header.ts'
 import type { Manifest } from '../policy/manifest.ts'
 import { diagnosis, edit, fixedBy, listed } from './diagnosis.ts'
 import type { Diagnosis, Fix } from './diagnosis.ts'
+import type { RuleNeeds } from './rule-needs.ts'
 import { controllersOf } from './scene.ts'
 import type { RuleSite, Scene } from './scene.ts'
 
@@ -28,6 +29,32 @@ export function matchedHeaders(ofRoute: readonly RuleSite[], { policyOf }: Scene
       return [diagnosis(route.manifest, said, key)]
     }
     return []
+  })
+}
+
+/** The same of what a policy takes off: without it a request may fit another rule, when the route is chosen again (R13). */
+export function matchedRemovals(ofRoute: readonly RuleSite[]): readonly Diagnosis[] {
+  const by = (names: (needs: RuleNeeds) => readonly string[]): ReadonlyMap<string, string> =>
+    new Map(
+      ofRoute.flatMap(({ needs }) => (needs === undefined ? [] : names(needs).map((name) => [name, needs.policy]))),
+    )
+  const headers = by(({ removes }) => removes.map(canonicalName))
+  const queryParams = by(({ removesQuery }) => removesQuery)
+  if (headers.size + queryParams.size === 0) return []
+  return ofRoute.flatMap(({ route, rule, index, key }) => {
+    const found = rule.matches.flatMap((match, position) => [
+      ...match.headers.map(
+        ({ name }, at) => ['headers', position, at, name, headers.get(canonicalName(name))] as const,
+      ),
+      ...match.queryParams.map(({ name }, at) => ['queryParams', position, at, name, queryParams.get(name)] as const),
+    ])
+    const first = found.find(([, , , , policy]) => policy !== undefined)
+    if (first === undefined) return []
+    const [field, position, at, name, policy] = first
+    const path = ['spec', 'rules', index, 'matches', position, field, at]
+    const say = `the rule matches by ${listed([name])}, which policy ${policy} removes: a gateway may route the request anew, to a rule that was not checked`
+    const mend = 'match by something else, or let the policy keep it'
+    return [diagnosis(route.manifest, { code: 'matched-removal', severity: 'warning', path, say, mend }, key)]
   })
 }
 

@@ -9,7 +9,7 @@ import type { Diagnosis } from './diagnosis.ts'
 import { checkedPath, portAndProtocol } from './filter-address.ts'
 import { requestHeaders, responseHeaders } from './filter-headers.ts'
 import { filterSupport, routeAcceptance } from './filter-support.ts'
-import { keptHeaders, keptQuery, matchedHeaders, overwrittenHeaders } from './header-conflicts.ts'
+import { keptHeaders, keptQuery, matchedHeaders, matchedRemovals, overwrittenHeaders } from './header-conflicts.ts'
 import { meshSupport } from './mesh-support.ts'
 import { arenasOf, sameReach } from './reach.ts'
 import type { Arena, Reach } from './reach.ts'
@@ -45,6 +45,7 @@ const ruleChecks: readonly ((site: RuleSite, scene: Scene) => readonly Diagnosis
 const routeChecks: readonly ((sites: readonly RuleSite[], scene: Scene) => readonly Diagnosis[])[] = [
   ruleNames,
   matchedHeaders,
+  matchedRemovals,
   routeAcceptance,
 ]
 

@@ -65,6 +65,7 @@ export const problemCodes = {
   'computed-request-header':
     'an expression computes the name of a header, so nobody can tell what the gateway has to send',
   'matched-injected-header': 'a header that the policy sets decides between rules of the same route',
+  'matched-removal': 'a header or query parameter that the policy removes decides between rules of the same route',
   'overwritten-header': 'another filter changes a header that the policy sets',
   'header-not-removed': 'a header that the policy removes and the gateway passes on',
   'query-not-removed': 'a query parameter that the policy removes, through a filter that cannot be told to',

@@ -672,6 +672,38 @@ const tables: Readonly<Record<string, readonly Row[]>> = {
       ['warning matched-injected-header HTTPRoute cart: spec.rules[1].matches[0].headers[0]'],
     ],
     [
+      'removed by the policy, matched by the route',
+      {
+        things: [
+          route([
+            rule(),
+            open('/x', { matches: [{ path: { value: '/x' }, headers: [{ name: 'X_Trace', value: 'on' }] }] }),
+          ]),
+        ],
+        rules: [needs({ removes: ['x-trace'] })],
+      },
+      ['warning matched-removal HTTPRoute cart: spec.rules[1].matches[0].headers[0]'],
+    ],
+    [
+      'a query parameter, removed by the policy, matched by the route, and another spelling of it, which is another one',
+      {
+        things: [
+          route([
+            {
+              ...rule(),
+              filters: [grpcFilter()],
+              matches: [
+                { path: { value: '/pay' }, queryParams: [{ name: 'Access_token', value: 'x' }] },
+                { path: { value: '/pay' }, queryParams: [{ name: 'access_token', value: 'x' }] },
+              ],
+            },
+          ]),
+        ],
+        rules: [needs({ removesQuery: ['access_token'] })],
+      },
+      ['warning matched-removal HTTPRoute cart: spec.rules[0].matches[1].queryParams[0]'],
+    ],
+    [
       'set by the policy, changed by the rule',
       one({
         filters: [

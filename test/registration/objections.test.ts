@@ -32,6 +32,7 @@ const never: ReadonlySet<string> = new Set<ProblemCode>([
   'header-not-removed',
   'insecure-frontend-validation',
   'matched-injected-header',
+  'matched-removal',
   'missing-app-protocol',
   'missing-frontend-validation',
   'overlapping-listeners',

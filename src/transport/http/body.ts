@@ -21,16 +21,12 @@ export function untoldBody(incoming: Incoming, head: Head): UntoldBody | undefin
 
 function measured(incoming: Incoming, millis: number): Promise<DenyReason | undefined> {
   return new Promise((done) => {
-    let bytes = 0
     const timer = setTimeout(() => done('timeout'), Math.max(0, millis))
     const end = (reason: DenyReason | undefined) => (): void => {
       clearTimeout(timer)
       done(reason)
     }
-    incoming.on('data', (chunk: Buffer) => {
-      bytes += chunk.length
-      if (bytes > httpLimits.bodyBytes) end('too-large')()
-    })
+    whenTooLong(incoming, end('too-large'))
     incoming.once('end', end(undefined))
     incoming.once('error', ({ code }: NodeJS.ErrnoException) => {
       end(code?.startsWith('HPE_') === true ? 'malformed-request' : 'cancelled')()
@@ -41,15 +37,22 @@ function measured(incoming: Incoming, millis: number): Promise<DenyReason | unde
 
 /** Reads a body to its end without keeping any of it, so that the connection is fit for the next request; cuts off an endless one. */
 export function discardBody(incoming: Incoming, answered: Promise<unknown>): void {
-  let bytes = 0
-  incoming.on('data', (chunk: Buffer) => {
-    bytes += chunk.length
-    if (bytes <= httpLimits.bodyBytes) return
+  whenTooLong(incoming, () => {
     incoming.pause()
     // Not before the answer is out: silence would be no explicit one.
     void answered.then(() => setImmediate(cutOff, incoming))
   })
   incoming.on('error', () => undefined) // the client went away in the middle of it
+}
+
+/** Reads on, keeping nothing; calls back once there is more than is taken. */
+function whenTooLong(incoming: Incoming, then: () => void): void {
+  let left = httpLimits.bodyBytes
+  incoming.on('data', ({ length }: Buffer) => {
+    const before = left
+    left -= length
+    if (left < 0 && before >= 0) then()
+  })
 }
 
 function cutOff(incoming: Incoming): void {
