@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import type { DenyReason } from '../model/decision.ts'
 import { repeated, single } from '../model/header.ts'
 import type { HeaderMap } from '../model/header.ts'
@@ -46,13 +47,9 @@ function split(pair: string): BasicCredential {
 function decoded(encoded: string | undefined): string | undefined {
   if (encoded === undefined) return undefined
   const bytes = Buffer.from(encoded, 'base64')
-  if (bytes.toString('base64') !== encoded) return undefined
-  try {
-    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-    return /\p{Cc}/u.test(text) ? undefined : text
-  } catch {
-    return undefined
-  }
+  if (bytes.toString('base64') !== encoded || !isUtf8(bytes)) return undefined
+  const text = bytes.toString('utf8')
+  return /\p{Cc}/u.test(text) ? undefined : text
 }
 
 /** Why no client could ever present this password, or undefined. `gatehouse hash` asks before it makes a line of one. */
