@@ -34,24 +34,30 @@ export function matchedHeaders(ofRoute: readonly RuleSite[], { policyOf }: Scene
 
 /** The same of what a policy takes off: without it a request may fit another rule, when the route is chosen again (R13). */
 export function matchedRemovals(ofRoute: readonly RuleSite[]): readonly Diagnosis[] {
-  const by = (names: (needs: RuleNeeds) => readonly string[]): ReadonlyMap<string, string> =>
+  const removed = (names: (needs: RuleNeeds) => readonly string[]): ReadonlyMap<string, string> =>
     new Map(
       ofRoute.flatMap(({ needs }) => (needs === undefined ? [] : names(needs).map((name) => [name, needs.policy]))),
     )
-  const headers = by(({ removes }) => removes.map(canonicalName))
-  const queryParams = by(({ removesQuery }) => removesQuery)
+  const headers = removed(({ removes }) => removes.map(canonicalName))
+  const queryParams = removed(({ removesQuery }) => removesQuery)
   if (headers.size + queryParams.size === 0) return []
   return ofRoute.flatMap(({ route, rule, index, key }) => {
-    const found = rule.matches.flatMap((match, position) => [
-      ...match.headers.map(
-        ({ name }, at) => ['headers', position, at, name, headers.get(canonicalName(name))] as const,
-      ),
-      ...match.queryParams.map(({ name }, at) => ['queryParams', position, at, name, queryParams.get(name)] as const),
+    const looked = rule.matches.flatMap((match, position) => [
+      ...match.headers.map(({ name }, at) => ({
+        name,
+        policy: headers.get(canonicalName(name)),
+        at: [position, 'headers', at],
+      })),
+      ...match.queryParams.map(({ name }, at) => ({
+        name,
+        policy: queryParams.get(name),
+        at: [position, 'queryParams', at],
+      })),
     ])
-    const first = found.find(([, , , , policy]) => policy !== undefined)
+    const first = looked.find((one) => one.policy !== undefined)
     if (first === undefined) return []
-    const [field, position, at, name, policy] = first
-    const path = ['spec', 'rules', index, 'matches', position, field, at]
+    const { name, policy, at } = first
+    const path = ['spec', 'rules', index, 'matches', ...at]
     const say = `the rule matches by ${listed([name])}, which policy ${policy} removes: a gateway may route the request anew, to a rule that was not checked`
     const mend = 'match by something else, or let the policy keep it'
     return [diagnosis(route.manifest, { code: 'matched-removal', severity: 'warning', path, say, mend }, key)]

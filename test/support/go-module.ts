@@ -28,7 +28,12 @@ export async function moduleFile({ path, version, sum }: GoModule, file: string)
   // The sum is checked here, so that no checksum database has to be in reach.
   const env = { ...go.env, GOFLAGS: '-mod=mod', GONOSUMDB: '*', GOTOOLCHAIN: 'local' }
   const args = ['mod', 'download', '-json', `${path}@${version}`]
-  const { stdout } = await run(go.command, args, { env, cwd: '/', maxBuffer: 1024 * 1024 })
+  // Where it fails, what it prints says why.
+  const { stdout } = await run(go.command, args, { env, cwd: '/', maxBuffer: 1024 * 1024 }).catch((cause: unknown) => {
+    const failed = cause as { readonly stdout?: string }
+    if (!failed.stdout) throw cause
+    return { stdout: failed.stdout }
+  })
   const { Dir, Sum, Error: failure } = JSON.parse(stdout) as Downloaded
   if (Dir === undefined) throw new Error(`${path}@${version}: ${failure ?? 'was not downloaded'}`)
   if (Sum !== sum) throw new Error(`${path}@${version} has the sum ${Sum ?? 'none'}, not ${sum}`)

