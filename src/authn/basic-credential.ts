@@ -20,9 +20,13 @@ export const basicLimits = {
 } as const
 
 /**
- * Reads `Authorization: Basic …` in its one spelling. Node's base 64 decoder takes spaces, junk, both alphabets and any
- * padding; here only what encodes back to itself is taken. Another scheme is absent; everything else is refused.
+ * Base 64 in its one spelling (RFC 4648 §3.5): padded, and with no bit set that belongs to no byte. Node's decoder takes spaces, junk,
+ * both alphabets and any padding.
  */
+const pairForm =
+  /^.{5} ((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=|[A-Za-z0-9+/][AQgw]==))$/
+
+/** Reads `Authorization: Basic …` in its one spelling. Another scheme is absent; everything else is refused. */
 export function basicCredential(headers: HeaderMap): BasicCredential {
   const value = single(headers, 'authorization')
   if (value === undefined) return absent
@@ -30,7 +34,7 @@ export function basicCredential(headers: HeaderMap): BasicCredential {
   const scheme = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}/.exec(value)?.[0]
   if (scheme?.toLowerCase() !== 'basic') return absent
   if (value.length > basicLimits.headerBytes) return tooLarge
-  const pair = decoded(/^.{5} ([A-Za-z0-9+/]+={0,2})$/.exec(value)?.[1])
+  const pair = decoded(pairForm.exec(value)?.[1])
   return pair === undefined ? malformed : split(pair)
 }
 
@@ -38,25 +42,32 @@ export function basicCredential(headers: HeaderMap): BasicCredential {
 function split(pair: string): BasicCredential {
   const colon = pair.indexOf(':')
   if (colon < 1) return malformed
-  const password = pair.slice(colon + 1).normalize('NFC')
+  const password = normal(pair.slice(colon + 1))
   if (passwordFault(password) !== undefined) return malformed
-  return { kind: 'credential', user: pair.slice(0, colon).normalize('NFC'), password }
+  return { kind: 'credential', user: normal(pair.slice(0, colon)), password }
 }
 
 /** The text behind the base 64, if it is UTF-8 without control characters (RFC 7617 §2). */
 function decoded(encoded: string | undefined): string | undefined {
   if (encoded === undefined) return undefined
   const bytes = Buffer.from(encoded, 'base64')
-  if (bytes.toString('base64') !== encoded || !isUtf8(bytes)) return undefined
-  const text = bytes.toString('utf8')
-  return /\p{Cc}/u.test(text) ? undefined : text
+  const text = bytes.toString('latin1')
+  if (isPlain(text)) return text
+  if (!isUtf8(bytes)) return undefined
+  const wide = bytes.toString('utf8')
+  return /\p{Cc}/u.test(wide) ? undefined : wide
 }
+
+/** Printable ASCII, as most of it is: one byte each in every encoding, and its own normal form. */
+const isPlain = (text: string): boolean => /^[ -~]*$/.test(text)
+
+const normal = (text: string): string => (isPlain(text) ? text : text.normalize('NFC'))
 
 /** Why no client could ever present this password, or undefined. `gatehouse hash` asks before it makes a line of one. */
 export function passwordFault(password: string): string | undefined {
   if (password === '') return 'the password is empty'
   if (/\p{Cc}/u.test(password)) return 'the password holds control characters'
-  const bytes = Buffer.byteLength(password.normalize('NFC'))
+  const bytes = Buffer.byteLength(normal(password))
   return bytes > basicLimits.passwordBytes
     ? `the password is longer than ${basicLimits.passwordBytes} bytes`
     : undefined

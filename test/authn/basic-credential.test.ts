@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { basicCredential } from '../../src/authn/basic-credential.ts'
@@ -85,6 +86,19 @@ describe('BAS-11 any text', () => {
       }),
       { numRuns: 3000 },
     )
+  })
+
+  it('is base 64 that encodes back to itself, whatever it ends in', () => {
+    const letters = [...'ABQgwEIMUYckos048z9+/=']
+    const ends = letters.flatMap((one) => letters.flatMap((two) => letters.map((three) => one + two + three)))
+    const all = ['YTpiY', 'YTpi', 'YTpiYTpiY'].flatMap((begin) => ends.map((end) => begin + end))
+    // Of those that are: text without control characters, to which nothing else is wrong.
+    const right = all.filter((text) => {
+      const bytes = Buffer.from(text, 'base64')
+      return bytes.toString('base64') === text && isUtf8(bytes) && !/\p{Cc}/u.test(bytes.toString('utf8'))
+    })
+    expect(right.length).toBeGreaterThan(100)
+    expect(all.filter((text) => read(`Basic ${text}`).kind === 'credential')).toEqual(right)
   })
 
   it('comes back as it was sent', () => {
