@@ -5,7 +5,7 @@ import type { Result } from '../model/result.ts'
 import type { Identity } from '../model/identity.ts'
 import { memo } from '../model/memo.ts'
 import type { AuthRequest } from '../model/request.ts'
-import { clusterIdentity } from '../model/reviews.ts'
+import { clusterIdentity, noReviewReasons } from '../model/reviews.ts'
 import type { ClusterUser, TokenReviewed } from '../model/reviews.ts'
 import { answerCache } from './answer-cache.ts'
 import { bearerChallenge, realmForm } from './bearer-challenge.ts'
@@ -96,9 +96,7 @@ function concluded(
   ours: readonly string[],
   identity: (user: ClusterUser) => Identity,
 ): Outcome {
-  if (shared.kind === 'unavailable') {
-    return unavailable(shared.why === 'overloaded' ? 'overloaded' : 'kubernetes-unavailable')
-  }
+  if (shared.kind === 'unavailable') return unavailable(noReviewReasons[shared.why])
   const { answer, cache } = shared
   // Authenticators that know nothing of audiences leave them out: the token is then for the API server, not for us.
   if (answer.kind === 'unauthenticated' || !answer.audiences.some((one) => ours.includes(one))) {

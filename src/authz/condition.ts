@@ -1,9 +1,8 @@
 import type { ZodType } from 'zod'
-import type { DenyReason } from '../model/decision.ts'
 import type { Identity } from '../model/identity.ts'
 import type { AuthRequest } from '../model/request.ts'
 import type { Result } from '../model/result.ts'
-import type { AccessReviews } from '../model/reviews.ts'
+import type { AccessReviews, NoReviewReason } from '../model/reviews.ts'
 import type { RouteKey } from '../model/route.ts'
 import type { HeaderReads } from './cel-reads.ts'
 
@@ -22,7 +21,7 @@ export type Verdict =
   | { readonly kind: 'true' }
   | { readonly kind: 'false'; readonly scopes?: readonly string[] }
   | { readonly kind: 'error'; readonly cause?: unknown }
-  | { readonly kind: 'unavailable'; readonly reason: Extract<DenyReason, 'kubernetes-unavailable' | 'overloaded'> }
+  | { readonly kind: 'unavailable'; readonly reason: NoReviewReason }
 
 /** A compiled entry of `spec.authorization`. Answers at once where it can; never throws. */
 export interface Condition {

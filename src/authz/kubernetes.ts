@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { AuthRequest } from '../model/request.ts'
 import { failed, fault, ok } from '../model/result.ts'
 import type { Result } from '../model/result.ts'
-import { clusterUserOf } from '../model/reviews.ts'
+import { clusterUserOf, noReviewReasons } from '../model/reviews.ts'
 import type { AccessAttributes, AccessReviewed, NoReview } from '../model/reviews.ts'
 import { fails, holds } from './condition.ts'
 import type { Condition, ConditionContext, ConditionKind, Verdict } from './condition.ts'
@@ -80,11 +80,6 @@ const reserved: Verdict = {
   cause: new Error('a name of a user or group that Kubernetes keeps for itself (system:), and no token of the cluster'),
 }
 
-const unavailable = {
-  trouble: { kind: 'unavailable', reason: 'kubernetes-unavailable' },
-  overloaded: { kind: 'unavailable', reason: 'overloaded' },
-} as const satisfies Record<NoReview['why'], Verdict>
-
 function verdictOf(answer: AccessReviewed | NoReview): Verdict {
   switch (answer.kind) {
     case 'allowed':
@@ -92,7 +87,7 @@ function verdictOf(answer: AccessReviewed | NoReview): Verdict {
     case 'denied':
       return fails
     case 'unavailable':
-      return unavailable[answer.why]
+      return { kind: 'unavailable', reason: noReviewReasons[answer.why] }
   }
 }
 

@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import { canonicalName } from '../model/header.ts'
+import type { Path } from '../model/result.ts'
 import type { Manifest } from '../policy/manifest.ts'
 import { diagnosis, edit, fixedBy, listed } from './diagnosis.ts'
-import type { Diagnosis, Fix } from './diagnosis.ts'
+import type { Diagnosis, Fix, Said } from './diagnosis.ts'
 import type { RuleNeeds } from './rule-needs.ts'
 import { controllersOf } from './scene.ts'
 import type { RuleSite, Scene } from './scene.ts'
@@ -12,57 +13,79 @@ import type { RuleSite, Scene } from './scene.ts'
  * (Envoy's clear_route_cache) would serve a rule that was never checked (R13).
  */
 export function matchedHeaders(ofRoute: readonly RuleSite[], { policyOf }: Scene): readonly Diagnosis[] {
-  const injected = new Map(
-    ofRoute.flatMap(({ needs }) => (needs?.injects ?? []).map((name) => [canonicalName(name), needs?.policy] as const)),
-  )
-  if (injected.size === 0) return []
-  return ofRoute.flatMap(({ route, rule, index, key }) => {
-    for (const [position, { headers }] of rule.matches.entries()) {
-      const at = headers.findIndex(({ name }) => injected.has(canonicalName(name)))
-      const name = headers[at]?.name
-      if (name === undefined) continue
-      const path = ['spec', 'rules', index, 'matches', position, 'headers', at]
-      const say = `the rule matches by ${listed([name])}, which policy ${injected.get(canonicalName(name))} sets: a gateway may route the request anew, to a rule that was not checked`
-      const mend = 'match by another header, or let the policy set another one'
-      const fix = fixedBy(renamed(policyOf(injected.get(canonicalName(name)) ?? ''), name))
-      const said = { code: 'matched-injected-header', severity: 'warning', path, say, mend, ...fix } as const
-      return [diagnosis(route.manifest, said, key)]
-    }
-    return []
-  })
+  const changed = { headers: policies(ofRoute, ({ injects }) => injects.map(canonicalName)), queryParams: nothing }
+  return matched(ofRoute, changed, ({ name, policy, path }) => ({
+    code: 'matched-injected-header',
+    severity: 'warning',
+    path,
+    say: routedAnew(name, policy, 'sets'),
+    mend: 'match by another header, or let the policy set another one',
+    ...fixedBy(renamed(policyOf(policy), name)),
+  }))
 }
 
-/** The same of what a policy takes off: without it a request may fit another rule, when the route is chosen again (R13). */
+/** The same of what a policy takes off: without it a request may fit another rule. */
 export function matchedRemovals(ofRoute: readonly RuleSite[]): readonly Diagnosis[] {
-  const removed = (names: (needs: RuleNeeds) => readonly string[]): ReadonlyMap<string, string> =>
-    new Map(
-      ofRoute.flatMap(({ needs }) => (needs === undefined ? [] : names(needs).map((name) => [name, needs.policy]))),
-    )
-  const headers = removed(({ removes }) => removes.map(canonicalName))
-  const queryParams = removed(({ removesQuery }) => removesQuery)
+  const changed = {
+    headers: policies(ofRoute, ({ removes }) => removes.map(canonicalName)),
+    queryParams: policies(ofRoute, ({ removesQuery }) => removesQuery),
+  }
+  return matched(ofRoute, changed, ({ name, policy, path }) => ({
+    code: 'matched-removal',
+    severity: 'warning',
+    path,
+    say: routedAnew(name, policy, 'removes'),
+    mend: 'match by something else, or let the policy keep it',
+  }))
+}
+
+/** Which policy of the route does something to a name. */
+type Policies = ReadonlyMap<string, string>
+
+const nothing: Policies = new Map()
+
+const policies = (ofRoute: readonly RuleSite[], names: (needs: RuleNeeds) => readonly string[]): Policies =>
+  new Map(ofRoute.flatMap(({ needs }) => (needs === undefined ? [] : names(needs).map((name) => [name, needs.policy]))))
+
+interface Changed {
+  /** By canonical name. */
+  readonly headers: Policies
+  readonly queryParams: Policies
+}
+
+interface Matched {
+  readonly name: string
+  readonly policy: string
+  readonly path: Path
+}
+
+/** Says of each rule the first thing that it matches by and a policy changes. */
+function matched(
+  ofRoute: readonly RuleSite[],
+  { headers, queryParams }: Changed,
+  said: (found: Matched) => Said,
+): readonly Diagnosis[] {
   if (headers.size + queryParams.size === 0) return []
   return ofRoute.flatMap(({ route, rule, index, key }) => {
     const looked = rule.matches.flatMap((match, position) => [
       ...match.headers.map(({ name }, at) => ({
         name,
         policy: headers.get(canonicalName(name)),
-        at: [position, 'headers', at],
+        path: ['spec', 'rules', index, 'matches', position, 'headers', at],
       })),
       ...match.queryParams.map(({ name }, at) => ({
         name,
         policy: queryParams.get(name),
-        at: [position, 'queryParams', at],
+        path: ['spec', 'rules', index, 'matches', position, 'queryParams', at],
       })),
     ])
     const first = looked.find((one) => one.policy !== undefined)
-    if (first === undefined) return []
-    const { name, policy, at } = first
-    const path = ['spec', 'rules', index, 'matches', ...at]
-    const say = `the rule matches by ${listed([name])}, which policy ${policy} removes: a gateway may route the request anew, to a rule that was not checked`
-    const mend = 'match by something else, or let the policy keep it'
-    return [diagnosis(route.manifest, { code: 'matched-removal', severity: 'warning', path, say, mend }, key)]
+    return first?.policy === undefined ? [] : [diagnosis(route.manifest, said({ ...first, policy: first.policy }), key)]
   })
 }
+
+const routedAnew = (name: string, policy: string, does: 'sets' | 'removes'): string =>
+  `the rule matches by ${listed([name])}, which policy ${policy} ${does}: a gateway may route the request anew, to a rule that was not checked`
 
 const setter = z.looseObject({
   spec: z.looseObject({

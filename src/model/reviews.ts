@@ -1,3 +1,4 @@
+import type { DenyReason } from './decision.ts'
 import type { Identity } from './identity.ts'
 
 /* What is asked of a Kubernetes API server about people and permissions, in no protocol's words. */
@@ -63,6 +64,14 @@ export interface ReviewServer {
 }
 
 export type NoReview = { readonly kind: 'unavailable'; readonly why: 'trouble' | 'overloaded' }
+
+/** What a request is refused for where there was no review. */
+export const noReviewReasons = {
+  trouble: 'kubernetes-unavailable',
+  overloaded: 'overloaded',
+} as const satisfies Record<NoReview['why'], DenyReason>
+
+export type NoReviewReason = (typeof noReviewReasons)[NoReview['why']]
 
 /** SubjectAccessReview for conditions; an answer may be a few seconds old. Never rejects. */
 export interface AccessReviews {

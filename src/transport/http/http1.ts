@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Connections } from './connections.ts'
@@ -14,7 +14,7 @@ const { createServer } = process.getBuiltinModule('node:http')
 interface Http1Parts {
   readonly serve: Serve
   /** A CONNECT has a socket in place of a response. */
-  readonly refuseTunnel: (incoming: IncomingMessage, socket: Duplex) => void
+  readonly refuseTunnel: (incoming: Http1Request, socket: Duplex) => void
   /** Told of every request that is refused before there is one to serve. */
   readonly malformed: Malformed
   readonly connections: Connections
@@ -43,7 +43,7 @@ export function createHttp1({ serve, refuseTunnel, malformed, connections }: Htt
     if (head.hosts.length === 0 && incoming.httpVersion === '1.1') refuseHostless(incoming, outgoing)
     else serve(incoming, head, outgoing, incoming.socket)
   }
-  const refuseHostless = ({ socket }: IncomingMessage, outgoing: ServerResponse): void => {
+  const refuseHostless = ({ socket }: Http1Request, outgoing: ServerResponse): void => {
     const connection = connections.began(socket)
     outgoing.on('close', () => connections.ended(connection))
     outgoing.shouldKeepAlive = false

@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -8,10 +7,10 @@ import { trustedSources } from '../trusted-sources.ts'
 import { answering } from './answering.ts'
 import type { Answering } from './answering.ts'
 import { discardBody, hasBody } from './body.ts'
-import { headOf } from './ask.ts'
 import { createConnections } from './connections.ts'
 import type { Connections } from './connections.ts'
 import { createHttp1, tunnelRefused } from './http1.ts'
+import type { Http1Request } from './http1-request.ts'
 import { createHttp2 } from './http2.ts'
 import { httpLimits } from './limits.ts'
 import { openSocket } from './listener.ts'
@@ -122,8 +121,8 @@ const serving =
 /** Judged for the record, but whatever the judgement is there is one answer. */
 const tunnelRefusal =
   (answer: Answering) =>
-  (incoming: IncomingMessage, socket: Duplex): void => {
+  (incoming: Http1Request, socket: Duplex): void => {
     socket.on('error', () => undefined)
     const refuse = (): void => void socket.end(tunnelRefused, () => socket.destroy())
-    void Promise.resolve(answer(incoming, headOf(incoming), () => new AbortController().signal)).then(refuse)
+    void Promise.resolve(answer(incoming, incoming.head, () => new AbortController().signal)).then(refuse)
   }
