@@ -20,7 +20,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** What the core must never import: protocols stop at the door. */
-const protocols = /^(fastify|@grpc\/.*|node:http2?|node:https|pino|prom-client|commander|@kubernetes\/.*)$/
+const protocols = /^(@grpc\/.*|node:http2?|node:https|pino|prom-client|commander|@kubernetes\/.*)$/
 
 const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))
 const text = (file: string): string => readFileSync(join(root, file), 'utf8')

@@ -1,9 +1,7 @@
+import { IncomingMessage } from 'node:http'
 import type { IncomingHttpHeaders } from 'node:http'
 import { headOf } from './ask.ts'
 import type { Head } from './ask.ts'
-
-// For the reason that http1.ts gives.
-const { IncomingMessage } = process.getBuiltinModule('node:http')
 
 /** A request of HTTP/1.1 whose head is read once, by us. */
 export class Http1Request extends IncomingMessage {

@@ -1,3 +1,4 @@
+import { createServer } from 'node:http'
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -7,9 +8,6 @@ import { httpLimits } from './limits.ts'
 import type { Malformed } from './malformed.ts'
 import type { Protocol, Serve } from './protocol.ts'
 import { write } from './writer.ts'
-
-// An import would evaluate every export of the module, its WebSocket client among them: half of what an empty process takes to start.
-const { createServer } = process.getBuiltinModule('node:http')
 
 interface Http1Parts {
   readonly serve: Serve

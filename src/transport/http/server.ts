@@ -44,9 +44,8 @@ export interface HttpListener {
 }
 
 /**
- * Opens an HTTP listener: HTTP/1.1 and HTTP/2 on one port, in the clear or over TLS. On Node's own servers and not on Fastify, as the
- * admin listener is: a framework's router decodes paths and knows methods, and here every method and the very bytes of the target are
- * what is judged (GATEWAYS.md §1, R1).
+ * Opens an HTTP listener: HTTP/1.1 and HTTP/2 on one port, in the clear or over TLS. On Node's own servers: a framework's router
+ * decodes paths and knows methods, and here every method and the very bytes of the target are what is judged (GATEWAYS.md §1, R1).
  */
 export async function createHttpListener(options: HttpListenerOptions): Promise<HttpListener> {
   const { engine, kind, listen, tls, tlsRefused, trustedProxies, budgetMillis = 1000 } = options
