@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { DenyReason } from '../model/decision.ts'
 import { headerNameFault } from '../model/header.ts'
+import { memo } from '../model/memo.ts'
 import type { AuthRequest } from '../model/request.ts'
 import { queryPairs } from '../model/target.ts'
 
@@ -77,8 +78,8 @@ interface Place {
   readonly header: string | undefined
 }
 
-/** Makes the one reader of a method's credential out of the places that its policy names. */
-export function credentialReader(sources: readonly CredentialSource[]): CredentialReader {
+/** Makes the one reader of a method's credential out of the places that its policy names; methods that share these share it. */
+export const credentialReader = memo((sources: readonly CredentialSource[]): CredentialReader => {
   const places = sources.map(placeOf)
   const find = (request: AuthRequest): Presented => {
     let found: Presented = absent
@@ -100,7 +101,7 @@ export function credentialReader(sources: readonly CredentialSource[]): Credenti
     presented: (request) => places.some((place) => place.filled(request)),
     reads: [...new Set(places.flatMap((place) => place.header ?? []))],
   }
-}
+})
 
 function placeOf({ header, scheme, cookie, query }: CredentialSource): Place {
   if (cookie !== undefined) return cookiePlace(cookie)

@@ -4,13 +4,12 @@ import type { Services } from '../authn/services.ts'
 import { allReads, noReads } from '../authz/cel-reads.ts'
 import type { Condition, ConditionKind } from '../authz/condition.ts'
 import { conditions } from '../authz/index.ts'
-import { headerNameFault } from '../model/header.ts'
 import { failed, fault, ok, under, weakness } from '../model/result.ts'
 import type { Finding, Path, Result } from '../model/result.ts'
 import type { PolicyCandidate } from './candidate.ts'
+import { compileResponse } from './compile-response.ts'
 import type { DataObjects } from './data-objects.ts'
 import type { AuthPolicySpec } from './document.ts'
-import { compileHeaders } from './response-headers.ts'
 import type { Policy } from './snapshot.ts'
 
 /** What compiling a policy needs of the world. */
@@ -42,9 +41,10 @@ export function compilePolicy(
     const [kind = '', block] = Object.entries(entry)[0] ?? []
     return take(compileCondition(kind, block, context.services), ['authorization', index, kind]) ?? []
   })
-  const headers = take(compileHeaders(spec.response.headers), ['response', 'headers'])
-  faults.push(...removeFaults(spec), ...emptiness(spec), ...duplicateNames(spec))
-  if (faults.length > 0 || headers === undefined) return failed(faults)
+  const response = take(compileResponse(spec.response), ['response'])
+  faults.push(...emptiness(spec), ...duplicateNames(spec))
+  if (faults.length > 0 || response === undefined) return failed(faults)
+  const { reads, ...ofResponse } = response
   context.advise(openness(spec))
   return ok({
     name: id,
@@ -52,14 +52,8 @@ export function compilePolicy(
     authenticators,
     guest: spec.guest && { subject: spec.guest.subject, method: 'guest', claims: {}, scopes: [], groups: [] },
     conditions: compiled,
-    reads: allReads([...compiled.map((one) => one.reads ?? noReads), headers.reads]),
-    headers,
-    lastingHeaders: spec.response.headers.every(
-      ({ value }) => value.cel === undefined || !/\brequest\b/.test(value.cel),
-    ),
-    managed: spec.response.headers.map(({ name }) => name.toLowerCase()),
-    remove: spec.response.remove.map((name) => name.toLowerCase()),
-    removeQuery: new Set(spec.response.removeQuery),
+    reads: allReads([...compiled.map((one) => one.reads ?? noReads), reads]),
+    ...ofResponse,
     unauthenticated: unauthenticated(spec),
     denied: spec.denied,
     preflight: spec.preflight,
@@ -119,12 +113,6 @@ function unauthenticated({ unauthenticated: { respond, location } }: AuthPolicyS
       return { respond, location: location ?? '' }
   }
 }
-
-const removeFaults = (spec: AuthPolicySpec): readonly Finding[] =>
-  spec.response.remove.flatMap((name, index) => {
-    const why = headerNameFault(name)
-    return why === undefined ? [] : [fault('forbidden-header', ['spec', 'response', 'remove', index], why)]
-  })
 
 const emptiness = (spec: AuthPolicySpec): readonly Finding[] =>
   spec.authentication.length === 0 && spec.guest === undefined

@@ -6,7 +6,6 @@ import type { Subject } from '../authz/condition.ts'
 import type { HeaderList } from '../model/decision.ts'
 import { canonicalName, headerNameFault } from '../model/header.ts'
 import { claimAt } from '../model/identity.ts'
-import { memo } from '../model/memo.ts'
 import { failed, fault, ok, under } from '../model/result.ts'
 import type { Finding, Result } from '../model/result.ts'
 import { headerText } from './header-text.ts'
@@ -47,10 +46,9 @@ export interface ResponseHeaders {
 
 /**
  * Compiles the headers that a policy sets. Called with a subject it gives lower-case names with values fit for a header, leaving
- * out what has no value, or undefined where a value cannot be made or all of them are too much: then the request is refused. Policies
- * that share a list share what it compiles to.
+ * out what has no value, or undefined where a value cannot be made or all of them are too much: then the request is refused.
  */
-export const compileHeaders = memo((entries: readonly ResponseHeader[]): Result<ResponseHeaders> => {
+export function compileHeaders(entries: readonly ResponseHeader[]): Result<ResponseHeaders> {
   const findings: Finding[] = [...nameFaults(entries)]
   const compiled = entries.flatMap(({ name, value }, index) => {
     const source = compileSource(value)
@@ -73,7 +71,7 @@ export const compileHeaders = memo((entries: readonly ResponseHeader[]): Result<
     return list
   }
   return ok(Object.assign(values, { reads: allReads(compiled.map(({ read }) => read.reads ?? noReads)) }))
-})
+}
 
 function nameFaults(entries: readonly ResponseHeader[]): readonly Finding[] {
   const names = entries.map(({ name }) => canonicalName(name))
