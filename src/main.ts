@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --v8-pool-size=0
+#!/usr/bin/env -S node --v8-pool-size=0 --min-semi-space-size=16
 import { createRequire, enableCompileCache } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { usableStartFile } from './command/start-file.ts'
@@ -6,8 +6,9 @@ import { usableStartFile } from './command/start-file.ts'
 /*
  * The entrance: gives the command line the process, and turns whatever comes back into an exit code.
  * 0 is fine, 1 means that problems were found, 2 that the command line or the surroundings have to be changed.
- * The flag in the first line gives V8 as many threads of its own as there are cores to spare, and not always four: on one core they
- * only get in the way of the one that answers.
+ * The flags in the first line give V8 as many threads of its own as there are cores to spare, and not always four: on one core they
+ * only get in the way of the one that answers; and from the start the room for new objects (MiB) that it would come to have anyway:
+ * while it grows, the same objects are moved again and again.
  */
 
 const { version } = createRequire(import.meta.url)('../package.json') as { version: string }
