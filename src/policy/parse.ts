@@ -10,10 +10,18 @@ export function parse<T>(schema: z.ZodType<T>, object: unknown): Result<T> {
   const read = schema.safeParse(object, { reportInput: true })
   if (read.success) return ok(read.data)
   const known = keysOf(schema)
-  const all = read.error.issues.flatMap((issue) => findings(issue, known))
+  const all = withoutEchoes(read.error.issues).flatMap((issue) => findings(issue, known))
   const more = all.length > mostFindings ? [fault('too-large', [], 'there are more mistakes than these')] : []
   return failed([...all.slice(0, mostFindings), ...more])
 }
+
+/** A rule of ours about the keys of an object says nothing new where one of them is misspelt: `basik` is no method, so there is none. */
+function withoutEchoes(issues: readonly Issue[]): readonly Issue[] {
+  const misspelt = new Set(issues.flatMap(({ code, path }) => (code === 'unrecognized_keys' ? showPath(path) : [])))
+  return issues.filter(({ code, path }) => code !== 'custom' || !misspelt.has(showPath(path)))
+}
+
+const showPath = (path: Issue['path']): string => JSON.stringify(path.map(String))
 
 /** What is told of one object: whoever mends so many will ask again. */
 const mostFindings = 100

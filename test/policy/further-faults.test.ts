@@ -54,7 +54,6 @@ describe('a document that breaks the schema', () => {
       'bad-cel spec.response.headers[2].value.cel',
       'bad-value spec.authentication[0].basic.usersRef',
       'bad-value spec.authentication[2].name',
-      'bad-value spec.authorization[0]',
       'bad-value spec.response.headers[1].value',
       'bad-value spec.response.remove[0]',
       'forbidden-header spec.response.headers[0].name',
@@ -70,6 +69,15 @@ describe('a document that breaks the schema', () => {
   it('is not told that nothing is left, where what is left only cannot be read', () => {
     expect(errors(policy('authentication: [{ basic: 7 }]'))).toEqual(['bad-value spec.authentication[0].basic'])
     expect(errors(policy('guset: { subject: a }'))).toEqual(['unknown-key spec.guset'])
+  })
+
+  it('is told of a misspelt key once, and of what an object lacks where none is', () => {
+    const misspelt = "authentication: [{ basik: { usersRef: { name: a } } }]\nauthorization: [{ cell: 'true' }]"
+    expect(errors(policy(misspelt)).toSorted()).toEqual([
+      'unknown-key spec.authentication[0].basik',
+      'unknown-key spec.authorization[0].cell',
+    ])
+    expect(errors(policy('authentication: [{ name: a }]'))).toEqual(['bad-value spec.authentication[0]'])
   })
 
   it.each(['spec: 7', 'spec: []', 'spec: { authentication: 7, response: 7, authorization: { a: b } }'])(
