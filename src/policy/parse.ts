@@ -17,17 +17,18 @@ export function parse<T>(schema: z.ZodType<T>, object: unknown): Result<T> {
 
 /** A rule of ours about the keys of an object says nothing new where one of them is misspelt: `basik` is no method, so there is none. */
 function withoutEchoes(issues: readonly Issue[]): readonly Issue[] {
-  const misspelt = new Set(issues.flatMap(({ code, path }) => (code === 'unrecognized_keys' ? showPath(path) : [])))
-  return issues.filter(({ code, path }) => code !== 'custom' || !misspelt.has(showPath(path)))
+  const misspelt = new Set(issues.flatMap((issue) => (issue.code === 'unrecognized_keys' ? placeOf(issue) : [])))
+  return issues.filter((issue) => issue.code !== 'custom' || !misspelt.has(placeOf(issue)))
 }
 
-const showPath = (path: Issue['path']): string => JSON.stringify(path.map(String))
+const pathOf = ({ path }: Issue): Path => path.map((step) => (typeof step === 'symbol' ? String(step) : step))
+const placeOf = (issue: Issue): string => JSON.stringify(pathOf(issue))
 
 /** What is told of one object: whoever mends so many will ask again. */
 const mostFindings = 100
 
 function findings(issue: Issue, known: (path: Path) => readonly string[]): readonly Finding[] {
-  const path = issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step))
+  const path = pathOf(issue)
   if (issue.code === 'unrecognized_keys')
     return issue.keys.slice(0, mostFindings + 1).map((key) => unknownKey(key, path, known(path)))
   if (issue.code === 'invalid_value') {

@@ -1,6 +1,7 @@
 import { createServer } from 'node:http'
 import type { IncomingMessage } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { listening } from './listening.ts'
+import type { Endpoint } from './listening.ts'
 
 /** What `/metrics` is made of; prom-client's Registry is one. */
 export interface MetricsText {
@@ -9,14 +10,14 @@ export interface MetricsText {
 }
 
 export interface AdminOptions {
-  readonly listen: { readonly host: string; readonly port: number }
+  readonly listen: Endpoint
   /** `policies`: a whole snapshot is in force. `draining`: no more checks should come. */
   readonly ready: () => { readonly policies: boolean; readonly draining: boolean }
   readonly registry: MetricsText
 }
 
 export interface Admin {
-  readonly address: { readonly host: string; readonly port: number }
+  readonly address: Endpoint
   readonly close: (graceMillis: number) => Promise<void>
 }
 
@@ -50,11 +51,8 @@ export async function createAdmin({ listen, ready, registry }: AdminOptions): Pr
       response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) }).end(body),
     )
   })
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen({ ...listen }, resolve))
-  server.removeAllListeners('error').on('error', () => undefined) // accept failed (EMFILE): the next one is tried again
-  const { address, port } = server.address() as AddressInfo
   return {
-    address: { host: address, port },
+    address: await listening(server, listen),
     close: async () => {
       const closed = new Promise<void>((done) => server.close(() => done()))
       server.closeAllConnections()

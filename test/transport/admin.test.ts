@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { Registry, Counter } from 'prom-client'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createAdmin } from '../../src/transport/admin.ts'
@@ -59,6 +61,21 @@ describe('OBS-06 the admin listener', () => {
   ])('knows nothing else: %s %s', async (method, path) => {
     const { ask } = await open()
     expect(await ask(path, method)).toMatchObject({ status: 404, body: 'not found\n' })
+  })
+  it('tells of metrics that cannot be collected, and of nothing that kept them from it', async () => {
+    const registry = { contentType: 'text/plain', metrics: () => Promise.reject(new Error('secret')) }
+    const ready = () => ({ policies: true, draining: false })
+    admin = await createAdmin({ listen: { host: '127.0.0.1', port: 0 }, ready, registry })
+    const answer = await send({ port: admin.address.port, path: '/metrics' })
+    expect([answer.status, JSON.parse(answer.body)]).toEqual([500, { error: 'the metrics cannot be collected' }])
+  })
+  it('keeps a connection for longer than a scraper waits, and ends it when it is closed', async () => {
+    await open()
+    const socket = connect(admin?.address.port ?? 0, '127.0.0.1')
+    socket.write('GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n')
+    const [head] = (await once(socket, 'data')) as [Buffer]
+    expect(head.toString()).toMatch(/^keep-alive: timeout=75\r$/im)
+    await Promise.all([once(socket, 'close'), admin?.close(0)])
   })
   it('repeats nothing of what it is asked', async () => {
     const { ask } = await open()

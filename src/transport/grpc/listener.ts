@@ -1,15 +1,11 @@
 import { createServer } from 'node:net'
-import type { AddressInfo, Server } from 'node:net'
+import type { Server } from 'node:net'
 import { Duplex } from 'node:stream'
 import { createServer as createTlsServer } from 'node:tls'
+import { listening } from '../listening.ts'
+import type { Endpoint } from '../listening.ts'
 import { readTls, tlsPolicy, watchTls } from './tls.ts'
 import type { TlsFiles } from './tls.ts'
-
-/** Where a server is to listen. */
-export interface Endpoint {
-  readonly host: string
-  readonly port: number
-}
 
 /** A listening socket that hands on its connections, in the clear or after the handshake. */
 export interface Listener {
@@ -30,21 +26,18 @@ export interface ListenerParts {
 }
 
 /**
- * Opens the listener; rejects with one sentence where the address or the certificate cannot be used. It is ours and not grpc-js's so that
+ * Opens the listener; rejects where the address or the certificate cannot be used. It is ours and not grpc-js's so that
  * connections can be counted and refused, and certificates and client CA replaced while it runs.
  */
 export async function openListener(parts: ListenerParts): Promise<Listener> {
   const { server, close } = parts.tls === undefined ? plain(parts) : await secured(parts, parts.tls)
   server.maxConnections = parts.maxConnections
-  try {
-    await listening(server, parts.listen)
-  } catch (cause) {
+  const address = await listening(server, parts.listen).catch((cause: unknown) => {
     close()
     throw cause
-  }
-  const { address, port } = server.address() as AddressInfo
+  })
   return {
-    address: { host: address, port },
+    address,
     refuse() {
       server.close()
       close()
@@ -79,19 +72,4 @@ async function secured({ connected, tlsRefused }: ListenerParts, files: TlsFiles
     refused: (reason) => tlsRefused?.(reason),
   })
   return { server, close: watch.close }
-}
-
-function listening(server: Server, { host, port }: Endpoint): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) => {
-      const reason = new Error(`gRPC cannot listen on ${host}:${port} (${cause.code}).`, { cause })
-      // By its code the operator is told the same as of every other listener.
-      reject(Object.assign(reason, { code: cause.code }))
-    })
-    server.listen({ host, port }, () => {
-      server.removeAllListeners('error')
-      server.on('error', () => undefined) // accept errors (EMFILE): the next connection is tried again
-      resolve()
-    })
-  })
 }

@@ -1,14 +1,10 @@
 import { createServer } from 'node:net'
-import type { AddressInfo, Server, Socket } from 'node:net'
+import type { Server, Socket } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
+import { listening } from '../listening.ts'
+import type { Endpoint } from '../listening.ts'
 import { readTls, tlsPolicy, watchTls } from '../grpc/tls.ts'
 import type { TlsFiles } from '../grpc/tls.ts'
-
-/** Where a server is to listen, or listens. */
-export interface Endpoint {
-  readonly host: string
-  readonly port: number
-}
 
 export interface HttpSocketParts {
   readonly listen: Endpoint
@@ -36,16 +32,12 @@ export async function openSocket(parts: HttpSocketParts): Promise<HttpSocket> {
         { server: createServer({ noDelay: true, allowHalfOpen: true }, connected), close: () => undefined }
       : await secured(tls, parts)
   server.maxConnections = most
-  try {
-    await new Promise<void>((resolve, reject) => server.once('error', reject).listen({ ...listen }, resolve))
-  } catch (cause) {
+  const address = await listening(server, listen).catch((cause: unknown) => {
     close()
     throw cause
-  }
-  server.removeAllListeners('error').on('error', () => undefined) // accept failed (EMFILE): the next one is tried again
-  const { address, port } = server.address() as AddressInfo
+  })
   return {
-    address: { host: address, port },
+    address,
     refuse() {
       server.close()
       close()
