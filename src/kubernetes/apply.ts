@@ -18,7 +18,7 @@ export interface Round {
   readonly retryAfter: number | undefined
   /** Objects and statuses that somebody else holds. */
   readonly foreign: readonly ObjectName[]
-  /** The first thing that failed, and how. */
+  /** The first thing that could not be written and still waits for its next turn, and why. */
   readonly trouble: string | undefined
 }
 
@@ -53,6 +53,8 @@ export function createWriter({ client, clock, telemetry, may, random = Math.rand
   const objects = createObjectWriter(client, clock)
   /** What somebody else holds, until it is seen to be free. */
   const held = new Map<string, ObjectName>()
+  /** What failed, until it is done: a round in which it only waits for its turn mends nothing. */
+  const troubles = new Map<string, string>()
   return async (desired, signal) => {
     const changed = desired.statuses.filter(({ state }) => state === 'changed')
     statuses.keep(new Set(changed.map(statusKey)))
@@ -78,8 +80,8 @@ export function createWriter({ client, clock, telemetry, may, random = Math.rand
     ]
     const wanted = new Set(tasks.map(({ key }) => key))
     pace.keep(wanted)
-    for (const key of held.keys()) if (!wanted.has(key)) held.delete(key)
-    const round = startRound(pace, telemetry, held)
+    for (const kept of [held, troubles]) for (const key of kept.keys()) if (!wanted.has(key)) kept.delete(key)
+    const round = startRound({ pace, telemetry, held, troubles })
     await each(tasks, async (task) => {
       const wait = pace.wait(task.key)
       if (wait > 0) return round.later(wait)
@@ -100,11 +102,17 @@ interface RoundInProgress {
   readonly end: () => Round
 }
 
+interface WriterMemory {
+  readonly pace: WritePace
+  readonly telemetry: Telemetry
+  readonly held: Map<string, ObjectName>
+  readonly troubles: Map<string, string>
+}
+
 /** Keeps count of what becomes of the tasks of a round. */
-function startRound(pace: WritePace, telemetry: Telemetry, held: Map<string, ObjectName>): RoundInProgress {
+function startRound({ pace, telemetry, held, troubles }: WriterMemory): RoundInProgress {
   const statuses: PolicyStatus[] = []
   const waits: number[] = []
-  let trouble: string | undefined
   const slower = ({ key }: Task, error: KubeError): void => {
     pace.failed(key, error)
     waits.push(pace.wait(key))
@@ -112,6 +120,7 @@ function startRound(pace: WritePace, telemetry: Telemetry, held: Map<string, Obj
   return {
     later: (wait) => void waits.push(wait),
     done: (task, outcome) => {
+      troubles.delete(task.key)
       switch (outcome) {
         case 'nothing':
           return
@@ -132,17 +141,21 @@ function startRound(pace: WritePace, telemetry: Telemetry, held: Map<string, Obj
       }
     },
     failed: (task, error) => {
+      troubles.delete(task.key)
       // A policy that is gone: the next list says so.
       if (error.status === 404 && task.status !== undefined) return pace.failed(task.key, error)
       telemetry.count('write-failed')
       if (heldElsewhere(error)) held.set(task.key, coordinates(task.name))
-      else trouble ??= `${task.name.kind} ${task.name.namespace}/${task.name.name} cannot be written: ${error.message}`
+      else {
+        const { kind, namespace, name } = task.name
+        troubles.set(task.key, `${kind} ${namespace}/${name} cannot be written: ${error.message}`)
+      }
       slower(task, error)
     },
     end: () => ({
       statuses,
       foreign: [...held.values()],
-      trouble,
+      trouble: troubles.values().next().value,
       retryAfter: waits.length === 0 ? undefined : Math.min(...waits),
     }),
   }

@@ -89,13 +89,18 @@ export function createController(given: ControllerOptions): Controller {
     const wiring = wiringEvents(findings, faults, { now: clock.ticks(), telling: lease.held(), unlisted })
     faults = wiring.known
     soon(wiring.wait)
-    if (!lease.held()) return soon(await shared.publish(unproven, input.world, signal))
+    if (!lease.held()) {
+      const { trouble, retryAfter } = await shared.publish(unproven, input.world, signal)
+      say.trouble(trouble)
+      return soon(retryAfter)
+    }
     const tls = given.tls?.()
     const chosen = { ...given.options, ...(tls === undefined ? {} : { tls }) }
     const options = { ...chosen, versions: await versions(chosen, signal) }
     const desired = await inSteps(reconciler({ ...input, us, options, evidence, now: clock.now() }), breathe)
     const { statuses, foreign, trouble, retryAfter } = await write(desired, signal)
-    say([...desired.foreign, ...foreign].map(foreignSay), trouble)
+    say.foreign([...desired.foreign, ...foreign].map(foreignSay))
+    say.trouble(trouble)
     soon(retryAfter)
     await events.tell([...statuses.flatMap((one) => one.events), ...wiring.events], signal)
   }
@@ -155,14 +160,21 @@ const foreignSay = ({ kind, namespace, name }: ObjectName): string =>
     : `There is a ${kind} ${namespace}/${name} that Gatehouse did not make; it is left alone, and ours is missing.`
 
 /** Says each thing when it begins, and not again while it lasts. */
-function once(warn: (sentence: string) => void): (foreign: readonly string[], trouble: string | undefined) => void {
+function once(warn: (sentence: string) => void): {
+  readonly foreign: (sentences: readonly string[]) => void
+  readonly trouble: (sentence: string | undefined) => void
+} {
   let known: ReadonlySet<string> = new Set()
   let troubled = false
-  return (foreign, trouble) => {
-    for (const sentence of foreign) if (!known.has(sentence)) warn(sentence)
-    known = new Set(foreign)
-    if (trouble !== undefined && !troubled) warn(trouble)
-    troubled = trouble !== undefined
+  return {
+    foreign: (sentences) => {
+      for (const sentence of sentences) if (!known.has(sentence)) warn(sentence)
+      known = new Set(sentences)
+    },
+    trouble: (sentence) => {
+      if (sentence !== undefined && !troubled) warn(sentence)
+      troubled = sentence !== undefined
+    },
   }
 }
 

@@ -8,6 +8,7 @@ import { witnesses } from '../registration/witness.ts'
 import type { Witness } from '../registration/witness.ts'
 import type { KubeClient } from './client.ts'
 import { isFields } from '../model/fields.ts'
+import { networkError } from './kube-error.ts'
 import type { KubeObject } from './kube-object.ts'
 import { resources } from './resources.ts'
 
@@ -16,11 +17,18 @@ import { resources } from './resources.ts'
  * a Lease object of its own to say it in, only of rules that are not shown as enforced, and only when it has something new.
  */
 export interface SharedEvidence {
-  /** Says which of these rules this replica has seen a check for; gives the milliseconds until it may say more. */
-  readonly publish: (unproven: readonly string[], world: World, signal: AbortSignal) => Promise<number | undefined>
+  /** Says which of these rules this replica has seen a check for. */
+  readonly publish: (unproven: readonly string[], world: World, signal: AbortSignal) => Promise<Publication>
   /** Takes over what the others say; a check of another form of a rule does not count. */
   readonly gather: (unproven: readonly string[], signal: AbortSignal) => Promise<void>
   readonly close: () => Promise<void>
+}
+
+export interface Publication {
+  /** Milliseconds until more may be said. */
+  readonly retryAfter: number | undefined
+  /** Why what was seen could not be said yet: until it is, or need not be any more. */
+  readonly trouble: string | undefined
 }
 
 export interface SharedEvidenceOptions {
@@ -53,6 +61,7 @@ export function createSharedEvidence({
   const heard = new Map<string, string>()
   let said = ''
   let spoke = -Infinity
+  let trouble: string | undefined
   let listened = -Infinity
   const printOf = (rule: string): string | undefined => {
     const form = evidence.form(rule)
@@ -65,17 +74,20 @@ export function createSharedEvidence({
       const text = JSON.stringify(
         Object.fromEntries(seen.map((rule) => [rule, `${printOf(rule)} ${evidence.witness(rule, now)}`])),
       )
-      if (seen.length === 0 || text === said) return undefined
       const wait = spoke + gap - clock.ticks()
-      if (wait > 0) return wait
+      const news = seen.length > 0 && text !== said
+      if (news && wait > 0) return { retryAfter: wait, trouble }
+      trouble = undefined
+      if (!news) return { retryAfter: undefined, trouble }
       spoke = clock.ticks()
-      await client.apply(
-        message(name, text, { us, world, owner, identity }),
-        { fieldManager: managedBy, force: true },
-        signal,
+      const spoken = message(name, text, { us, world, owner, identity })
+      await client.apply(spoken, { fieldManager: managedBy, force: true }, signal).then(
+        () => void (said = text),
+        (cause: unknown) => {
+          trouble = `Lease ${us.namespace}/${name} cannot be written: ${networkError(cause).message}`
+        },
       )
-      said = text
-      return undefined
+      return { retryAfter: trouble === undefined ? undefined : gap, trouble }
     },
     gather: async (unproven, signal) => {
       if (unproven.length === 0 || clock.ticks() - listened < gap) return

@@ -248,6 +248,36 @@ for (const [crds, grantVersion] of versions) {
       await api.request('DELETE', path)
     }, 60_000)
 
+    it('what a replica saw and cannot say is said later, and its trouble is told once', async () => {
+      const one = await begin({ identity: 'one' })
+      await until(one.lease.held, said)
+      const cut = { off: false }
+      const two = await begin({ identity: 'two', through: cutting(cut) })
+      const path = '/apis/gatehouse.dev/v1alpha1/namespaces/shop/authpolicies/pay'
+      await api.apply(policy())
+      const enforced = async (): Promise<string> => {
+        const [first] = writtenAncestors((await api.request('GET', path)).body)
+        return first?.conditions.find(({ type }) => type === 'Enforced')?.reason ?? ''
+      }
+      await until(async () => (await enforced()) === 'NoCheckSeen', said)
+      cut.off = true
+      two.evidence.seen('shop/cart/pay', Date.now())
+      // Each change makes a round, and in most of them it is not time to say it again.
+      for (let change = 0; change < 20; change += 1) {
+        await api.request('PATCH', path, { metadata: { annotations: { change: `${change}` } } }, merge)
+        await new Promise((done) => setTimeout(done, 400))
+      }
+      expect(two.writes.length).toBeGreaterThan(1)
+      expect(two.warnings.toSorted()).toEqual([
+        expect.stringMatching(/^Lease gatehouse\/gatehouse-seen-two cannot be written: /),
+        expect.stringMatching(/^The Lease gatehouse\/gatehouse cannot be renewed: /),
+      ])
+      cut.off = false
+      await until(async () => (await enforced()) === 'Enforced', said, 20_000)
+      expect(two.warnings.length).toBe(2)
+      await api.request('DELETE', path)
+    }, 60_000)
+
     it('DEP-19 goes with its Service: the garbage collector leaves nothing', async () => {
       const { ca } = authority()
       const replica = await begin({ options: { admits }, tls: () => ({ ca, hostname: 'gatehouse.gatehouse.svc' }) })
