@@ -57,6 +57,7 @@ const schema = CORE_SCHEMA.withTags(mapTag, seqTag)
 
 /** The documents of a text, or undefined where it is not plain. */
 export function readPlainYaml(text: string): PlainDocuments | undefined {
+  if (returns.test(text)) return undefined
   try {
     const objects = marks.test(text)
       ? readAll(text)
@@ -88,6 +89,8 @@ function apart(text: string): readonly string[] | undefined {
 }
 
 const blank = /^(?:[ \t]*(?:#.*)?(?:\n|$))*$/
+/** Ends of lines to some readers (YAML 1.2 §5.4), and part of them to others. */
+const returns = /\r(?!\n)/
 /** Other marks of documents, and a mark of byte order. */
 const unusual = /^(?:---|\.\.\.)|\ufeff/m
 

@@ -28,12 +28,20 @@ interface Span {
   last: { readonly names: readonly string[]; readonly made: object } | undefined
 }
 
-/** Undefined where a mark became a part of something: such documents are read as they are. */
 interface Form {
-  readonly root: Node | undefined
+  readonly root: Node
+  /** What stands before, between and behind the names. */
+  readonly parts: readonly string[]
+  /** Of the last document: many say the same in most places. */
+  names: readonly string[]
 }
 
-const forms = new LRUCache<string, Form>({ max: 200 })
+/** `none` where a mark became a part of something: such documents are read as they are. */
+const forms = new LRUCache<string, Form | 'none'>({ max: 200 })
+
+/** The forms seen last, in that order: the next document most likely has one of them, and need not be taken apart to know it. */
+const recent: Form[] = []
+const mostRecent = 4
 
 /** Not a part of any other word, so that it is seen wherever it comes out. */
 const mark = (index: number): string => `Gatehouse-slot-${index}-here`
@@ -42,22 +50,81 @@ const slot = '\0'
 
 /** Reads one document by its form; `read` reads it, and the form where that is new, as YAML, and throws where it is not one document. */
 export function readByForm(text: string, read: (text: string) => unknown): unknown {
-  if (text.length > longest || !remembered.test(text) || text.includes(slot) || marks.test(text)) return read(text)
+  if (text.length > longest || !remembered.test(text)) return read(text)
+  const known = recognized(text)
+  if (known !== undefined) return filled(known.root, known.names)
+  if (text.includes(slot) || marks.test(text)) return read(text)
   const names: string[] = []
   const form = text.replace(named, (line: string, before: string, name: string) => {
     if (words.test(name)) return line
     names.push(name)
     return `${before}${slot}`
   })
-  const { root } = forms.get(form) ?? learn(form, names.length, read)
-  return root === undefined ? read(text) : filled(root, names)
+  const learnt = forms.get(form) ?? learn(form, names.length, read)
+  if (learnt === 'none') return read(text)
+  learnt.names = names
+  touch(learnt)
+  return filled(learnt.root, names)
 }
 
-function learn(form: string, count: number, read: (text: string) => unknown): Form {
+/** The form of a text, with the text's names in it, where it is one of the last ones. */
+function recognized(text: string): Form | undefined {
+  for (const form of recent) {
+    const names = namesIn(text, form)
+    if (names === undefined) continue
+    form.names = names
+    touch(form)
+    return form
+  }
+  return undefined
+}
+
+const bare = /[A-Za-z/][A-Za-z0-9._/-]{0,252}/y
+
+/** The names that a text has in the places of a form, or undefined where it is not of that form. */
+function namesIn(text: string, { parts, names: before }: Form): readonly string[] | undefined {
+  let names: string[] | undefined
+  let at = 0
+  // By index: an iterator would make more objects than there are names.
+  for (let index = 0; index < parts.length; index += 1) {
+    const part = parts[index] ?? ''
+    if (!text.startsWith(part, at)) return undefined
+    at += part.length
+    if (index === parts.length - 1) break
+    const name = nameAt(text, at, before[index])
+    if (name === undefined) return undefined
+    if (name !== before[index]) names ??= [...before]
+    if (names !== undefined) names[index] = name
+    at += name.length
+  }
+  return at === text.length ? (names ?? before) : undefined
+}
+
+/** All that stands there and is of a name: where it is longer than one may be, the part behind it does not follow. */
+function nameAt(text: string, at: number, before: string | undefined): string | undefined {
+  // The part behind a name begins with the end of its line.
+  if (before !== undefined && text.startsWith(before, at) && endsLine(text, at + before.length)) return before
+  bare.lastIndex = at
+  const name = bare.exec(text)?.[0]
+  return name === undefined || words.test(name) ? undefined : name
+}
+
+const endsLine = (text: string, at: number): boolean => at === text.length || text[at] === '\n'
+
+function touch(form: Form): void {
+  if (recent[0] === form) return
+  const place = recent.indexOf(form)
+  if (place !== -1) recent.splice(place, 1)
+  recent.unshift(form)
+  recent.length = Math.min(recent.length, mostRecent)
+}
+
+function learn(form: string, count: number, read: (text: string) => unknown): Form | 'none' {
   let index = 0
   const root = nodeOf(read(form.replaceAll(slot, () => mark(index++))), { next: 0 })
   // A name that came out nowhere, or not by itself, is a part of something else: a comment, or a text of several lines.
-  const learnt = { root: root !== undefined && spanOf(root).to === count ? root : undefined }
+  const whole = root !== undefined && spanOf(root).to === count
+  const learnt = whole ? { root, parts: form.split(slot), names: [] } : 'none'
   forms.set(form, learnt)
   return learnt
 }

@@ -49,6 +49,44 @@ describe('a document of a known form', () => {
     expect([one?.metadata, other?.metadata]).toEqual([{ name: 'one' }, { name: 'other' }])
     expect([one, one?.spec, one?.spec.l].every((part) => Object.isFrozen(part))).toBe(true)
   })
+  it.each([
+    ['a longer name', 'site-1'],
+    ['a shorter name', 'sit'],
+    ['another name', 'shop'],
+    ['a word of YAML', 'null'],
+    ['a name that begins with a word of YAML', 'nullable'],
+    ['a number', '1site'],
+    ['the longest name', 'x'.repeat(253)],
+    ['a name that is too long', 'x'.repeat(254)],
+    ['a name and a space', 'site '],
+    ['a name and a comment', 'site # one'],
+    ['a text of two lines', 'site\n    more'],
+    ['a line end of another system', 'site\r'],
+    ['the separator of lines', 'site\u2028'],
+    ['a key of its own', 'a: b'],
+    ['nothing', ''],
+    ['a mark', 'Gatehouse-slot-0-here'],
+    ['the character that stands for names', '\0'],
+    ['an alias', '*site'],
+  ])('is of that form or not with %s where a name was', (_, name) => {
+    const text = (first: string, last: string): string =>
+      policy(first, 'spec:', '  path: site', `  l: [a]`, `  end: ${last}`)
+    for (const end of ['\n', '']) {
+      const [whole, first, last] = [text('site', 'site'), text(name, 'site'), text('site', name)].map((one) =>
+        one.replace(/\n$/, end),
+      )
+      for (const one of [whole, first, whole, last, whole]) agreed(one ?? '')
+    }
+    expect(agreed(text('site', 'site'))).toBe(true)
+  })
+  it('is not of that form with more or less behind it', () => {
+    const text = policy('site', 'spec:', '  path: site')
+    for (const more of ['', '  x: site\n', 'x: 1\n', '\n', '# a: b\n', '...\n', '---\n']) {
+      agreed(text)
+      agreed(`${text}${more}`)
+      agreed(text.slice(0, -1 - more.length))
+    }
+  })
   it('remembers nothing of a kind that may hold a secret', () => {
     const seen: string[] = []
     const read = (text: string): unknown => seen.push(text)
