@@ -10,16 +10,20 @@ import { responseHeader } from './response-headers.ts'
 export const apiVersion = 'gatehouse.dev/v1alpha1'
 export const gatewayGroup = 'gateway.networking.k8s.io'
 
-const objectName = z
-  .string()
-  .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, 'is not a Kubernetes object name')
-  .max(253)
+const objectNames = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/
+const longestName = 253
+const objectName = z.string().regex(objectNames, 'is not a Kubernetes object name').max(longestName)
+
+/** What the schema takes for the name of an object. */
+export const isObjectName = (value: unknown): value is string =>
+  typeof value === 'string' && value.length <= longestName && objectNames.test(value)
+
 const entryName = z
   .string()
   .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, 'is lower-case letters, digits and hyphens')
   .max(63)
 
-const targetRef = z.strictObject({
+export const targetRef = z.strictObject({
   group: z.literal(gatewayGroup).describe('API group of the target.'),
   kind: z.enum(['HTTPRoute', 'Gateway']).describe('What is protected: a route, or every route attached to a Gateway.'),
   name: objectName.describe('Name of the target, in the namespace of the policy.'),

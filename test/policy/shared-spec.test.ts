@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parseAllDocuments } from 'yaml'
-import { authPolicy } from '../../src/policy/document.ts'
+import { authPolicy, gatewayGroup } from '../../src/policy/document.ts'
 import { sharedSpec } from '../../src/policy/shared-spec.ts'
 
 const root = resolve(import.meta.dirname, '../..')
@@ -41,6 +41,54 @@ describe('the spec of an AuthPolicy, read by its fields', () => {
         expect(sharedSpec(after)).toEqual(whole(after))
       }),
     )
+  })
+  it('has the names and targets that the schema takes, and no others', () => {
+    const name = fc.oneof(
+      { weight: 8, arbitrary: fc.constantFrom('a', 'a.b', '0-a', 'x'.repeat(253)) },
+      { weight: 1, arbitrary: fc.constantFrom('a-', '-a', 'A', '', 'a\n', 'x'.repeat(254), 'é', undefined) },
+      { weight: 1, arbitrary: fc.constantFrom<unknown>(null, 1, ['a'], {}) },
+    )
+    const usual = fc.record({
+      group: fc.constant(gatewayGroup),
+      kind: fc.constantFrom('HTTPRoute', 'Gateway'),
+      name,
+      sectionName: name,
+    })
+    const odd = fc.record(
+      {
+        group: fc.constantFrom(gatewayGroup, '', undefined),
+        kind: fc.constantFrom('HTTPRoute', 'Service', undefined),
+        name,
+        other: fc.constant('a'),
+      },
+      { requiredKeys: [] },
+    )
+    const target = fc.oneof({ weight: 6, arbitrary: usual }, { weight: 1, arbitrary: odd })
+    const many = Array.from({ length: 17 }, () => ({ group: gatewayGroup, kind: 'HTTPRoute', name: 'a' }))
+    const targetRefs = fc.oneof(
+      { weight: 6, arbitrary: fc.array(target, { maxLength: 2 }) },
+      { weight: 1, arbitrary: fc.oneof(target, fc.constantFrom<unknown>(null, [null], 'a', many)) },
+    )
+    const metadata = fc.oneof(
+      { weight: 9, arbitrary: fc.record({ name, namespace: name, labels: fc.constant({}) }) },
+      { weight: 1, arbitrary: fc.constantFrom([], null) },
+    )
+    let taken = 0
+    fc.assert(
+      fc.property(metadata, targetRefs, (given, refs) => {
+        const policy = {
+          apiVersion: 'gatehouse.dev/v1alpha1',
+          kind: 'AuthPolicy',
+          metadata: given,
+          spec: { targetRefs: refs },
+        }
+        const read = sharedSpec(policy)
+        expect(read).toEqual(whole(policy))
+        if (read !== undefined) taken += 1
+      }),
+      { numRuns: 5000 },
+    )
+    expect(taken).toBeGreaterThan(200)
   })
   it('is one object for all that say the same, except for what they are for', () => {
     const policy = (name: string): object => ({
