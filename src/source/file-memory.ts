@@ -1,3 +1,4 @@
+import { once } from '../model/memo.ts'
 import type { Problem } from '../model/result.ts'
 import { kindFault } from '../policy/distinct.ts'
 import { isMisspelt, meantKind } from '../policy/kinds.ts'
@@ -183,9 +184,9 @@ const protecting = (files: ReadonlyMap<string, Remembered>): ReadonlySet<string>
  * a new file that is broken takes nothing out of force. As soon as something of that is gone, it may have been moved there.
  */
 function inForce(files: ReadonlyMap<string, Remembered>): readonly Manifest[] {
-  const present = protecting(files)
+  const present = once(() => protecting(files))
   return inOrder(files).flatMap(({ manifests, stood }) =>
-    stood !== undefined && [...stood].every((name) => present.has(name))
+    stood !== undefined && [...stood].every((name) => present().has(name))
       ? manifests.filter(({ kind }) => kind !== unknownKind)
       : manifests,
   )
