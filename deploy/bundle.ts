@@ -50,6 +50,13 @@ const builtins: Plugin = {
   },
 }
 
+/** One character beyond Latin-1 makes Node keep two bytes for each of a file's million. */
+function inAscii(fileName: string, code: string): string {
+  const raw = /String\.raw`[^`]*[^\0-\x7f]/.exec(code)
+  if (raw !== null) throw new Error(`${fileName} has a text in which an escape is not one: ${raw[0]}`)
+  return code.replaceAll(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
 /** `zod`, or `a/node_modules/b`: the folder of the package that a module is of. */
 const folderOf = (module: string): string | undefined =>
   /^.*?\/node_modules\/((?:.*\/node_modules\/)?(?:@[^/]+\/)?[^/]+)\//.exec(module)?.[1]
@@ -87,10 +94,12 @@ const { output } = await bundle.write({
   entryFileNames: '[name].js',
   chunkFileNames: '[name].js',
   codeSplitting: { groups },
+  comments: { legal: true, annotation: false, jsdoc: false },
 })
 await bundle.close()
 
 const chunks = output.filter((one) => one.type === 'chunk')
+for (const { code, fileName } of chunks) writeFileSync(join(folder, fileName), inAscii(fileName, code))
 const file = join(dist, 'command/start-file.js')
 const none = 'export const startFile = undefined;'
 const before = readFileSync(file, 'utf8')
