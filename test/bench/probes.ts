@@ -8,6 +8,7 @@ import { residentBytes } from './cpu.ts'
 import { groupsMark } from './message.ts'
 import { asExecutable, startNode } from './pinned.ts'
 import { checkRequest } from './requests.ts'
+import { median } from './results.ts'
 import type { Credentials } from './credentials.ts'
 import { stopped } from './server.ts'
 import type { GatehouseOptions } from './server.ts'
@@ -120,14 +121,15 @@ const startUp: Probe = {
   name: 'start to ready, 1000 policies ÷ empty node',
   measure: async (stage) => {
     const directory = stage.policies(1000)
-    const ratios: number[] = []
-    for (let turn = 0; turn < 3; turn += 1) {
+    const empty: number[] = []
+    const starts: number[] = []
+    for (let turn = 0; turn < 5; turn += 1) {
       const begun = performance.now()
       await output(['-e', '0'])
-      const empty = performance.now() - begun
-      ratios.push((await readyMillis(directory)) / empty)
+      empty.push(performance.now() - begun)
+      starts.push(await readyMillis(directory))
     }
-    return ratios.sort((a, b) => a - b)[1] ?? 0
+    return median(starts) / median(empty)
   },
 }
 
