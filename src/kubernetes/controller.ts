@@ -60,7 +60,10 @@ export function createController(given: ControllerOptions): Controller {
   const events = createEventWriter({ client, clock, telemetry, may, instance: identity })
   const shared = createSharedEvidence({ client, clock, evidence, us, owner: given.options.owner, identity })
   const versions = rememberVersions(client, clock)
-  const say = once(warn)
+  // What is broken off at the end is no trouble.
+  const say = once((sentence) => {
+    if (!stop.signal.aborted) warn(sentence)
+  })
   const reconciler = createReconciler()
   let observed: Observed | undefined
   let seen = evidence.version()

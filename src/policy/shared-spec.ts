@@ -34,7 +34,7 @@ export function sharedSpec(object: unknown): AuthPolicySpec | undefined {
   return spec as AuthPolicySpec // field by field what the schema gives
 }
 
-/** Each policy has its own names, here and in its targets: told without the schema, which takes five times as long to say no more. */
+/** Each policy has its own names, here and in its targets: told without the schema, which says no more of them. */
 function specIn(object: unknown): Fields | undefined {
   if (!isFields(object) || hasOther(object, authPolicy.shape)) return undefined
   const { apiVersion: version, kind, metadata, spec } = object
