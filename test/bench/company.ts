@@ -29,9 +29,10 @@ export function startCompany(warmUp: Limits): Company {
       const kind = JSON.stringify(subject.server)
       const server = servers.get(kind) ?? (await startServer(subject))
       servers.set(kind, server)
+      const way = `${subject.traffic.protocol} ${kind}`
       const use = kind + JSON.stringify(subject.traffic)
-      if (!warm.has(use)) await warmed(load, subject, server, warmUp)
-      warm.add(use)
+      if (!warm.has(use)) await warmed(load, subject, server, warm.has(way) ? third(warmUp) : warmUp)
+      for (const one of [way, use]) warm.add(one)
       return {
         server,
         slice: (limits, shape = subject.shape) => load.run(jobOf({ ...subject, shape }, server, limits)),
@@ -42,6 +43,12 @@ export function startCompany(warmUp: Limits): Company {
     },
   }
 }
+
+/** For a server that is warm but for what is new in this traffic. */
+const third = ({ requests, millis }: Limits): Limits => ({
+  ...(requests === undefined ? {} : { requests: Math.ceil(requests / 3) }),
+  millis: Math.ceil(millis / 3),
+})
 
 /** Brings a server to where its code is compiled and its caches are full, with many requests at once whatever the subject's shape. */
 async function warmed(load: LoadProcess, subject: Subject, server: Server, warmUp: Limits): Promise<void> {
