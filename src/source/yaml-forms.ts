@@ -6,8 +6,9 @@ import { LRUCache } from 'lru-cache'
  * name is too: names begin with a letter or a slash, have no character that means anything in YAML, and are none of its words.
  */
 
+const bare = /[A-Za-z/][A-Za-z0-9._/-]{0,252}/y
 /** A value that is a name by itself, at the end of its line behind a key or a dash. */
-const named = /^( *(?:- )*(?:[A-Za-z][\w./-]*: +|- +))([A-Za-z/][A-Za-z0-9._/-]{0,252})$/gm
+const named = new RegExp(String.raw`^( *(?:- )*(?:[A-Za-z][\w./-]*: +|- +))(${bare.source})$`, 'gm')
 const words = /^(?:null|true|false|yes|no|on|off|y|n)$/i
 
 /** Neither holds a secret, and a form is remembered longer than its file. */
@@ -62,8 +63,7 @@ export function readByForm(text: string, read: (text: string) => unknown): unkno
   })
   const learnt = forms.get(form) ?? learn(form, names.length, read)
   if (learnt === 'none') return read(text)
-  learnt.names = names
-  touch(learnt)
+  remember(learnt, names)
   return filled(learnt.root, names)
 }
 
@@ -72,14 +72,11 @@ function recognized(text: string): Form | undefined {
   for (const form of recent) {
     const names = namesIn(text, form)
     if (names === undefined) continue
-    form.names = names
-    touch(form)
+    remember(form, names)
     return form
   }
   return undefined
 }
-
-const bare = /[A-Za-z/][A-Za-z0-9._/-]{0,252}/y
 
 /** The names that a text has in the places of a form, or undefined where it is not of that form. */
 function namesIn(text: string, { parts, names: before }: Form): readonly string[] | undefined {
@@ -111,7 +108,8 @@ function nameAt(text: string, at: number, before: string | undefined): string | 
 
 const endsLine = (text: string, at: number): boolean => at === text.length || text[at] === '\n'
 
-function touch(form: Form): void {
+function remember(form: Form, names: readonly string[]): void {
+  form.names = names
   if (recent[0] === form) return
   const place = recent.indexOf(form)
   if (place !== -1) recent.splice(place, 1)
