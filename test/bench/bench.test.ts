@@ -3,8 +3,9 @@ import { figures, outcome } from './figures.ts'
 import { readBlock, requestBlocks } from './hpack.ts'
 import { BadOptions, readOptions } from './options.ts'
 import { median } from './results.ts'
+import { runQuick } from './quick.ts'
 import { choose, run } from './run.ts'
-import type { Plan } from './run.ts'
+import type { Plan, ThoroughPlan } from './run.ts'
 import { createStage } from './stage.ts'
 import type { Stage } from './stage.ts'
 import { shapes } from './subject.ts'
@@ -14,11 +15,14 @@ import type { Expected } from './traffic.ts'
 
 let stage: Stage
 beforeAll(async () => {
-  stage = await createStage(100)
+  stage = await createStage({ many: 100, rsa: 100 })
 })
 afterAll(() => stage.close())
 
-const tiny: Pick<Plan, 'samples' | 'pace' | 'quick' | 'until' | 'say'> = {
+const common = { effort: { microMillis: 1, starts: 1, floodMillis: 1 }, say: () => undefined }
+
+const tiny: Omit<ThoroughPlan, 'subjects' | 'names'> = {
+  ...common,
   samples: 1,
   pace: {
     warmUp: { requests: 200, millis: 10_000 },
@@ -26,9 +30,6 @@ const tiny: Pick<Plan, 'samples' | 'pace' | 'quick' | 'until' | 'say'> = {
     slice: { requests: 300, millis: 10_000 },
     openMillis: 100,
   },
-  quick: true,
-  until: Number.POSITIVE_INFINITY,
-  say: () => undefined,
 }
 
 /** A subject on the program as it is written, not as it was last compiled, with another idea of what is right. */
@@ -85,12 +86,36 @@ describe('a run', () => {
     const other: Make = (on) => ({ ...wrong(on), traffic: { ...wrong(on).traffic, expected: { status: 401 } } })
     await expect(runOf(['e2', other])).rejects.toThrow(/status 200 where 401 is right/)
   })
+})
 
-  it('begins nothing new when its time is over, and says so', async () => {
+describe('a quick run', () => {
+  const limits = { requests: 300, millis: 10_000 }
+  const rest = { warmUp: limits, slice: limits, onceSlice: { requests: 5, millis: 10_000 }, leastRounds: 3, until: 0 }
+  const quickly = (makes: readonly (readonly [string, Make])[], say: Plan['say'] = () => undefined) =>
+    runQuick(stage, { ...common, ...rest, say, subjects: new Map(makes), names: makes.map(([name]) => name) })
+
+  it('takes a sample of everything in as many rounds as it must when its time is over', async () => {
     const said: string[] = []
-    const late = { ...tiny, subjects, names: ['grpc guest'], until: 0, say: (line: string) => said.push(line) }
-    expect((await run(stage, late)).samples.size).toBe(0)
-    expect(said).toEqual(['left out for want of time: grpc guest'])
+    const asked = ['grpc jwt 4x25', 'http keyed', 'grpc basic', 'grpc jwt cold'] as const
+    const { samples } = await quickly(
+      asked.map((name) => [name, expecting(name)]),
+      (line) => said.push(line),
+    )
+    expect([...samples.keys()]).toEqual(asked)
+    for (const [, [sample]] of samples) expect(sample).toMatchObject({ closed: { wrong: 0 }, open: undefined })
+    expect(samples.get('grpc jwt 4x25')?.[0]?.closed.answers).toBe(300)
+    expect(samples.get('grpc jwt cold')?.[0]?.closed.answers).toBe(5)
+    expect(said.filter((line) => line.startsWith('round '))).toHaveLength(3)
+  })
+
+  it('fails with the name of the subject where an answer is wrong', async () => {
+    const wrong = expecting('grpc guest', { status: 403 })
+    await expect(quickly([['wrong guest', wrong]])).rejects.toThrow(/^wrong guest: .* status 200 where 403 is right/)
+  })
+
+  it('has the ratios alone', () => {
+    expect(choose(/RSS|event-loop/, true)).toEqual([])
+    expect(choose(/RSS|event-loop/, false)).toHaveLength(2)
   })
 })
 
@@ -134,7 +159,7 @@ describe('figures', () => {
   it('name subjects and probes that there are', () => {
     expect(choose(/^grpc basic$/, true)).toEqual(['grpc basic'])
     expect(choose(/nothing is called this/, false)).toEqual([])
-    expect(choose(/(?:)/, true)).toHaveLength(15)
+    expect(choose(/(?:)/, true)).toHaveLength(13)
   })
 })
 
@@ -153,17 +178,15 @@ describe('header blocks', () => {
 
 describe('the command line', () => {
   it('reads its options', () => {
-    expect(readOptions(['--quick', '--only', 'jwt'])).toMatchObject({
-      quick: true,
-      samples: 1,
-      only: /jwt/,
-      build: true,
-    })
+    expect(readOptions(['--quick', '--only', 'jwt'])).toMatchObject({ quick: true, only: /jwt/, build: true })
     expect(readOptions(['--no-build', '--samples', '2'])).toMatchObject({ samples: 2, build: false })
   })
 
-  it.each([[['--fast']], [['--samples', '0']], [['--only', '(']]])('refuses %j and tells what it takes', (args) => {
-    expect(() => readOptions(args)).toThrow(BadOptions)
-    expect(() => readOptions(args)).toThrow('npm run bench -- ')
-  })
+  it.each([[['--fast']], [['--samples', '0']], [['--quick', '--samples', '2']], [['--only', '(']]])(
+    'refuses %j and tells what it takes',
+    (args) => {
+      expect(() => readOptions(args)).toThrow(BadOptions)
+      expect(() => readOptions(args)).toThrow('npm run bench -- ')
+    },
+  )
 })

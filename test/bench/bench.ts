@@ -5,9 +5,10 @@ import { build, helpText } from './build.ts'
 import { figures, outcome } from './figures.ts'
 import { BadOptions, readOptions } from './options.ts'
 import type { Options } from './options.ts'
-import { leaveServerCore, pinning } from './pinned.ts'
+import { moveTo, pinning } from './pinned.ts'
 import { profile } from './profile.ts'
 import { median } from './results.ts'
+import { runQuick } from './quick.ts'
 import { choose, run } from './run.ts'
 import type { Pace } from './sample.ts'
 import { createStage } from './stage.ts'
@@ -27,17 +28,20 @@ const thorough: Pace = {
   openMillis: 1500,
 }
 
-const hasty: Pace = {
-  warmUp: { requests: 15_000, millis: 2500 },
-  turns: 3,
-  slice: { requests: 2500, millis: 500 },
-  openMillis: 0,
+const hasty = {
+  warmUp: { requests: 12_000, millis: 12_000 },
+  slice: { requests: 1500, millis: 400 },
+  onceSlice: { requests: 500, millis: 400 },
+  leastRounds: 3,
+  until: 57_000,
 }
 
-const manyTokens = { quick: 12_000, thorough: 100_000 }
+const amounts = { thorough: { many: 100_000, rsa: 40_000 }, quick: { many: 4000, rsa: 4000 } }
 
-/** Nothing new is begun after this, so that a quick run ends within a minute. */
-const quickMillis = 45_000
+const efforts = {
+  thorough: { microMillis: 800, starts: 5, floodMillis: 3000 },
+  quick: { microMillis: 300, starts: 3, floodMillis: 1500 },
+}
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`)
 
@@ -60,10 +64,13 @@ async function possible(names: readonly string[]): Promise<readonly string[]> {
 }
 
 async function measured(stage: Stage, { quick, only, samples, json }: Options): Promise<void> {
-  const until = quick ? quickMillis : Number.POSITIVE_INFINITY
   const names = await possible(choose(only, quick))
   if (names.length === 0) throw new BadOptions('--only leaves nothing to measure')
-  const results = await run(stage, { subjects, names, samples, pace: quick ? hasty : thorough, quick, until, say })
+  const effort = efforts[quick ? 'quick' : 'thorough']
+  const plan = { subjects, names, effort, say }
+  const results = await (quick
+    ? runQuick(stage, { ...plan, ...hasty })
+    : run(stage, { ...plan, samples, pace: thorough }))
   const outcomes = figures.map((figure) => outcome(figure, results))
   const drifts = [...results.samples.values()].flat().map(({ drift }) => drift)
   const machine = { node: process.version, processor: cpus()[0]?.model, cores: cpus().length, pinning, quick }
@@ -84,7 +91,7 @@ const calm = 0.3
 const about = (quick: boolean, drift: number): string =>
   [
     quick
-      ? 'The quick form: short slices, few samples, processes shared by subjects, and 12,000 tokens where many are asked for.'
+      ? 'The quick form: short slices, servers that are hardly warm, shared by subjects, and the ratios alone: what is in MiB or ms takes a whole run.'
       : 'A fresh process for every sample, the floor before and after it; medians and ranges over samples.',
     pinning
       ? 'Servers on core 0, everything else on core 1.'
@@ -98,8 +105,8 @@ const about = (quick: boolean, drift: number): string =>
 async function main(options: Options): Promise<void> {
   if (process.platform !== 'linux') throw new Error('CPU time is read from /proc: this runs on Linux')
   if (options.build) await build()
-  leaveServerCore()
-  const stage = await createStage(manyTokens[options.quick ? 'quick' : 'thorough'])
+  moveTo('load', process.pid)
+  const stage = await createStage(amounts[options.quick ? 'quick' : 'thorough'])
   try {
     await (options.profile === undefined ? measured(stage, options) : profiled(stage, options.profile))
   } finally {

@@ -90,11 +90,11 @@ function pump(job: Job, supply: Supply, onReply: ConnectionEvents['onReply']): P
     let sent = 0
     let done = 0
     let timer: NodeJS.Timeout | undefined
-    let awake = true
+    let ended = false
     const over = (): boolean => sent >= most || performance.now() >= until
     const end = (settle: () => void): void => {
       clearTimeout(timer)
-      awake = false
+      ended = true
       for (const one of connections) one.close()
       settle()
     }
@@ -139,9 +139,9 @@ function pump(job: Job, supply: Supply, onReply: ConnectionEvents['onReply']): P
     // Where this process sleeps between answers, it is the server that pays for waking it, on a virtual machine as much as for a check:
     // a slow server seems slower than it is, and the floor does not.
     const stayAwake = (): void => {
-      if (awake) setImmediate(stayAwake)
+      if (!ended) setImmediate(stayAwake)
     }
-    stayAwake()
+    if (job.awake) stayAwake()
     if (most === 0) end(() => reject(new Error('no credential is left for this load')))
     else if (shape.rate === undefined) closedLoop()
     else openLoop(shape.rate)

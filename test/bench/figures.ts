@@ -66,7 +66,7 @@ const usual = { gate: 2.1, aim: 1.75 }
 const tenRules = 'grpc matching, 10 rules on one host'
 const manyRules = 'grpc matching, 10000 rules on one host'
 
-/** In the order in which they are shown; a run that has no time for all leaves out the last. */
+/** In the order in which they are shown. */
 export const figures: readonly Figure[] = [
   cost('gRPC full path, JWT hit, 4 x 25, ÷ e2', 'grpc jwt 4x25', usual),
   cost('the same over 1 x 1', 'grpc jwt 1x1', { gate: 1.6, aim: 1.4 }),

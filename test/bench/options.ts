@@ -16,9 +16,9 @@ export interface Options {
 const usage = `npm run bench -- [--quick] [--only PATTERN] [--samples N] [--json FILE] [--no-build]
 npm run bench -- --profile SUBJECT
 
-  --quick            the figures with a gate, in under a minute
+  --quick            the ratios with a gate, in under a minute
   --only PATTERN     subjects and figures whose name matches this regular expression
-  --samples N        fresh processes for each subject (default 6, with --quick 1)
+  --samples N        fresh processes for each subject (default 6)
   --json FILE        write everything measured
   --no-build         measure dist/ as it is
   --profile SUBJECT  write a CPU profile of the server and print where the time goes
@@ -31,7 +31,9 @@ export class BadOptions extends Error {}
 export function readOptions(args: readonly string[]): Options {
   const { values } = parsed(args)
   const { quick = false, json, only = '', samples, profile, build = true } = values
-  const count = Number(samples ?? (quick ? 1 : 6))
+  if (quick && samples !== undefined)
+    throw new BadOptions(`--samples goes without --quick, which has one process of each\n\n${usage}`)
+  const count = Number(samples ?? 6)
   if (!Number.isInteger(count) || count < 1 || count > 100) throw new BadOptions(`--samples takes 1 to 100\n\n${usage}`)
   return { quick, json, only: pattern(only), samples: count, profile, build }
 }

@@ -21,9 +21,9 @@ export interface NodeProgram {
   readonly environment?: Readonly<Record<string, string>>
 }
 
-/** Moves this process off the server's core, with what it starts from now on unless that is told otherwise. */
-export function leaveServerCore(): void {
-  if (pinning) spawnSync('taskset', ['-a', '-p', '-c', numbers.load, String(process.pid)])
+/** Moves a process with all its threads, and what it starts from now on unless that is told otherwise. */
+export function moveTo(core: Core, pid: number): void {
+  if (pinning) spawnSync('taskset', ['-a', '-p', '-c', numbers[core], String(pid)])
 }
 
 const running = new Set<ChildProcess>()

@@ -19,7 +19,16 @@ import type { Asked, Subject } from './subject.ts'
 /** A figure that is not the cost of a check. Each measuring is one sample, in fresh processes. */
 export interface Probe {
   readonly name: string
-  readonly measure: (stage: Stage) => Promise<number>
+  readonly measure: (stage: Stage, effort: Effort) => Promise<number>
+}
+
+/** How long a probe takes. */
+export interface Effort {
+  /** Of a micro-benchmark. */
+  readonly microMillis: number
+  /** Starts of which the middle one counts. */
+  readonly starts: number
+  readonly floodMillis: number
 }
 
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
@@ -46,12 +55,14 @@ async function output(args: readonly string[]): Promise<string> {
   return text
 }
 
-const micro = async (name: string): Promise<number> => Number(await output([here('micro.ts'), name]))
+const micro = async (name: string, millis: number): Promise<number> =>
+  Number(await output([here('micro.ts'), name, String(millis)]))
 
 /** What finding the identity of a known token takes, against one verification by jose. */
 const identityHit: Probe = {
   name: 'identity hit ÷ jose RS256 verification',
-  measure: async () => (await micro('identity-hit')) / (await micro('verification')),
+  measure: async (_, { microMillis }) =>
+    (await micro('identity-hit', microMillis)) / (await micro('verification', microMillis)),
 }
 
 /** MiB that a server has more after many tokens than after a thousand, each time with as many requests. */
@@ -119,11 +130,11 @@ const ready = (port: number): Promise<boolean> =>
 /** Start to ready with a thousand policies, against the start and end of a Node.js that has nothing to do. */
 const startUp: Probe = {
   name: 'start to ready, 1000 policies ÷ empty node',
-  measure: async (stage) => {
+  measure: async (stage, { starts: turns }) => {
     const directory = stage.policies(1000)
     const empty: number[] = []
     const starts: number[] = []
-    for (let turn = 0; turn < 5; turn += 1) {
+    for (let turn = 0; turn < turns; turn += 1) {
       const begun = performance.now()
       await output(['-e', '0'])
       empty.push(performance.now() - begun)
@@ -142,7 +153,7 @@ const floodRate = 300
  */
 const loopDelay: Probe = {
   name: 'event-loop delay p99, wrong passwords',
-  measure: async (stage) => {
+  measure: async (stage, { floodMillis }) => {
     const file = stage.file('loop-delay.txt')
     const attempt = asked(stage.wrongPasswords(), 'authorization', 'Basic ', { status: 403 })
     const client = { ...attempt.client, source: `2001:db8:${groupsMark}::1` }
@@ -160,7 +171,7 @@ const loopDelay: Probe = {
     try {
       const { server, slice } = await company.ready(subject)
       process.kill(server.pid, 'SIGUSR2')
-      await slice({ millis: 3000 }, { ...subject.shape, rate: floodRate })
+      await slice({ millis: floodMillis }, { ...subject.shape, rate: floodRate })
     } finally {
       await company.close()
     }

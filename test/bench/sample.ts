@@ -12,7 +12,7 @@ export interface Pace {
   /** Slices of the subject, each between two of the floor. */
   readonly turns: number
   readonly slice: Limits
-  /** Milliseconds of an open loop behind them; none where 0. */
+  /** Milliseconds of an open loop behind them. */
   readonly openMillis: number
 }
 
@@ -35,25 +35,37 @@ export const floorOf = ({ traffic }: Subject): Reference => (traffic.protocol ==
 /** Share of a core at which an open loop is to load the server. */
 const openLoad = 0.55
 
+/** A slice of the subject, with the floor directly before and after it. */
+export interface Turn {
+  readonly before: Measured
+  readonly own: Measured
+  readonly after: Measured
+}
+
+/** Middle values of turns, of which there is one at least. */
+export function sampleOf(turns: readonly Turn[], open?: Measured): Sample {
+  const floors = turns.flatMap(({ before, after }) => [before.cpu, after.cpu])
+  const ratios = turns.map(({ before, own, after }) => (2 * own.cpu) / (before.cpu + after.cpu))
+  const cpu = median(turns.map(({ own }) => own.cpu))
+  const [middle] = turns.toSorted((a, b) => Math.abs(a.own.cpu - cpu) - Math.abs(b.own.cpu - cpu))
+  if (middle === undefined) throw new Error('a sample has one turn at least')
+  const drift = Math.max(...floors) / Math.min(...floors) - 1
+  return { cpu, floor: median(floors), ratio: median(ratios), drift, closed: middle.own, open }
+}
+
 /** Takes one sample. Rejects on a wrong answer, and when a server does not live through it. */
 export async function takeSample(stage: Stage, make: Make, pace: Pace, company: Company): Promise<Sample> {
   const subject = make(stage)
   const floor = await company.ready(reference(floorOf(subject), subject.shape)(stage))
   const own = await company.ready(subject)
-  const floors = [await floor.slice(pace.slice)]
-  const turns: Measured[] = []
+  const turns: Turn[] = []
+  let before = await floor.slice(pace.slice)
   for (let turn = 0; turn < pace.turns; turn += 1) {
-    turns.push(await own.slice(pace.slice))
-    floors.push(await floor.slice(pace.slice))
+    const between = await own.slice(pace.slice)
+    const after = await floor.slice(pace.slice)
+    turns.push({ before, own: between, after })
+    before = after
   }
-  const costs = floors.map(({ cpu }) => cpu)
-  const ratios = turns.map(({ cpu }, turn) => (2 * cpu) / ((costs[turn] ?? 0) + (costs[turn + 1] ?? 0)))
-  const cpu = median(turns.map((one) => one.cpu))
-  const rate = Math.floor((openLoad * 1e6) / cpu)
-  const open =
-    pace.openMillis > 0 ? await own.slice({ millis: pace.openMillis }, { ...subject.shape, rate }) : undefined
-  const [closed] = turns.toSorted((a, b) => Math.abs(a.cpu - cpu) - Math.abs(b.cpu - cpu))
-  if (closed === undefined) throw new Error('a sample has one turn at least')
-  const drift = Math.max(...costs) / Math.min(...costs) - 1
-  return { cpu, floor: median(costs), ratio: median(ratios), drift, closed, open }
+  const rate = Math.floor((openLoad * 1e6) / sampleOf(turns).cpu)
+  return sampleOf(turns, await own.slice({ millis: pace.openMillis }, { ...subject.shape, rate }))
 }

@@ -10,9 +10,9 @@ import type { MatchedPlace } from './worlds.ts'
 /** What the subjects of a run share: credentials and worlds, each made when it is first asked for. */
 export interface Stage {
   readonly tokens: (count: number) => Credentials
-  /** So many tokens that no cache is meant to hold them all: a hundred thousand, in a quick run fewer. */
+  /** So many tokens that no cache is meant to hold them all. */
   readonly manyTokens: () => Credentials
-  /** Tokens with RSA signatures, each to be presented once: as many as a slice can take. */
+  /** Tokens with RSA signatures, each to be presented once. */
   readonly rsaTokens: () => Credentials
   readonly passwords: () => Credentials
   readonly wrongPasswords: () => Credentials
@@ -28,12 +28,16 @@ export interface Stage {
 }
 
 const users = 8
-/** Signing takes a third of a millisecond each. */
-const mostRsa = 40_000
 const keys = 100
 
+/** How many of the tokens that take long to make there are; an RSA signature takes half a millisecond. */
+export interface Amounts {
+  readonly many: number
+  readonly rsa: number
+}
+
 /** Makes an empty stage; close it in the end. */
-export async function createStage(many = 100_000): Promise<Stage> {
+export async function createStage({ many, rsa }: Amounts): Promise<Stage> {
   const folder = mkdtempSync(join(tmpdir(), 'gatehouse-bench-'))
   const remove = (): void => rmSync(folder, { recursive: true, force: true })
   process.once('exit', remove)
@@ -51,7 +55,7 @@ export async function createStage(many = 100_000): Promise<Stage> {
   return {
     tokens,
     manyTokens: () => tokens(many),
-    rsaTokens: () => some('tokens-rsa', Math.min(many, mostRsa), issuer.rsaToken),
+    rsaTokens: () => some('tokens-rsa', rsa, issuer.rsaToken),
     passwords: () => some('passwords', users, (index) => basicCredential(index)),
     wrongPasswords: () => some('wrong-passwords', 5000, (index) => basicCredential(index, 'wrong')),
     keys: () => some('keys', keys, apiKey),

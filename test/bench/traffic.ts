@@ -35,6 +35,8 @@ export interface Job {
   readonly traffic: Traffic
   readonly shape: Shape
   readonly limits: Limits
+  /** Keeps the load's process from sleeping between answers, for a figure. Else others can have its core meanwhile. */
+  readonly awake: boolean
 }
 
 /** The end of a load. */
