@@ -1,9 +1,9 @@
 import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join, relative, resolve, sep } from 'node:path'
+import { basename, dirname, join, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { rolldown } from 'rolldown'
-import type { OutputChunk, Plugin } from 'rolldown'
-import { startPackages } from './start-packages.ts'
+import type { OutputChunk, Plugin, RolldownOptions, OutputOptions } from 'rolldown'
+import { celPackages, startPackages } from './start-packages.ts'
 
 /*
  * Puts the modules that a start needs, ours and those of `start-packages.ts`, into few files beside the compiled ones:
@@ -18,8 +18,11 @@ const folder = join(dist, 'start')
 
 const isApart = (id: string): boolean => {
   const name = /^(?:@[^/]+\/)?[^./][^/]*/.exec(id)?.[0]
-  return name !== undefined && !startPackages.includes(name)
+  return name !== undefined && !startPackages.includes(name) && !celPackages.includes(name)
 }
+
+/** Where a package is found that `src/authz/cel-library.ts` asks for once there is an expression. */
+const celFile = 'cel.cjs'
 
 /** A module of ours that asks where it is means its own place, not that of the file that it was put into. */
 const places: Plugin = {
@@ -28,7 +31,8 @@ const places: Plugin = {
     const own = relative(dist, id)
     if (own.startsWith('..') || !code.includes('import.meta.url')) return undefined
     const place = `new URL(${JSON.stringify(`../${own.split(sep).join('/')}`)}, import.meta.url).href`
-    return { code: code.replaceAll('import.meta.url', place), map: null }
+    const found = code.replaceAll(`('@bufbuild/cel')`, `('../${basename(folder)}/${celFile}')`)
+    return { code: found.replaceAll('import.meta.url', place), map: null }
   },
 }
 
@@ -78,27 +82,27 @@ const groups = [
   { name: 'serving', test: /\/command\/serve\.js$/, priority: 1 },
 ]
 
-rmSync(folder, { recursive: true, force: true })
-const bundle = await rolldown({
-  input: { start: join(dist, 'command/start.js') },
-  cwd: dirname(dist),
-  platform: 'node',
-  external: isApart,
-  plugins: [places, builtins],
-  // What `check` loads when it is asked for, serving has anyway.
-  checks: { ineffectiveDynamicImport: false },
-})
-const { output } = await bundle.write({
-  dir: folder,
-  format: 'esm',
-  entryFileNames: '[name].js',
-  chunkFileNames: '[name].js',
-  codeSplitting: { groups },
-  comments: { legal: true, annotation: false, jsdoc: false },
-})
-await bundle.close()
+async function written(input: RolldownOptions, form: OutputOptions): Promise<readonly OutputChunk[]> {
+  const bundle = await rolldown({ ...input, cwd: dirname(dist), platform: 'node', external: isApart })
+  const comments = { legal: true, annotation: false, jsdoc: false }
+  const { output } = await bundle.write({ ...form, dir: folder, comments })
+  await bundle.close()
+  return output.filter((one) => one.type === 'chunk')
+}
 
-const chunks = output.filter((one) => one.type === 'chunk')
+rmSync(folder, { recursive: true, force: true })
+const chunks = [
+  ...(await written(
+    {
+      input: { start: join(dist, 'command/start.js') },
+      plugins: [places, builtins],
+      // What `check` loads when it is asked for, serving has anyway.
+      checks: { ineffectiveDynamicImport: false },
+    },
+    { format: 'esm', entryFileNames: '[name].js', chunkFileNames: '[name].js', codeSplitting: { groups } },
+  )),
+  ...(await written({ input: '@bufbuild/cel' }, { format: 'cjs', entryFileNames: celFile })),
+]
 for (const { code, fileName } of chunks) writeFileSync(join(folder, fileName), inAscii(fileName, code))
 const file = join(dist, 'command/start-file.js')
 const none = 'export const startFile = undefined;'

@@ -1,15 +1,6 @@
-import {
-  CelScalar,
-  celEnv,
-  celFunc,
-  celList,
-  celMethod,
-  isCelError,
-  isCelList,
-  isCelMap,
-  listType,
-} from '@bufbuild/cel'
 import type { CelFunc, CelInput, CelList } from '@bufbuild/cel'
+import { once } from '../model/memo.ts'
+import { library } from './cel-library.ts'
 import type { Regex } from './regex.ts'
 
 /*
@@ -60,6 +51,7 @@ const conversions = new Set(['int', 'uint', 'double', 'timestamp', 'duration'])
 const calendarCost = 2_000
 
 function weigh(value: unknown, inDepth: boolean): void {
+  const { isCelList, isCelMap } = library()
   if (typeof value === 'string' || value instanceof Uint8Array) return charge(1 + (value.length >> 4))
   if (isCelList(value)) {
     charge(1 + (value.size >> 5))
@@ -72,6 +64,7 @@ function weigh(value: unknown, inDepth: boolean): void {
 
 /** The same function, paying first. Same name and types, so the environment takes it in place of its own. */
 function paying(func: CelFunc): CelFunc {
+  const { celFunc, celMethod, isCelError } = library()
   const inDepth = deep.has(func.name)
   const run = (target: unknown, given: readonly unknown[]): never => {
     charge(func.name.startsWith('get') && given.length > 0 ? calendarCost : 1)
@@ -121,31 +114,34 @@ const elements = new WeakMap<CelList, readonly CelInput[]>()
 /** Concatenation that copies: the library's own keeps a tree, which a long `map` makes thousands of levels deep. */
 function joined(one: CelList, other: CelList): CelList {
   const all = elementsOf(one).concat(elementsOf(other))
-  const result = celList(all)
+  const result = library().celList(all)
   elements.set(result, all)
   return result
 }
 
 const elementsOf = (list: CelList): readonly CelInput[] => elements.get(list) ?? ([...list] as readonly CelInput[])
 
-const { BOOL, DYN, INT, STRING } = CelScalar
-const list = listType(DYN)
-
 /** Charges a loop for all of its steps, each at the weight of its body. */
 function range(over: unknown, weight: bigint): CelInput {
+  const { isCelList, isCelMap } = library()
   const size = isCelList(over) || isCelMap(over) ? over.size : 0
   charge(1 + size * Number(weight))
   return over as CelInput
 }
 
 /** The functions of CEL's standard library, each paying its way, and what the loops are wrapped in. */
-export const functions: readonly CelFunc[] = [
-  ...[...celEnv().funcs].map(paying),
-  paying(celFunc('_+_', [list, list], list, joined)),
-  ending(
-    celMethod('matches', STRING, [STRING], BOOL, function (pattern) {
-      return matches(this, pattern)
-    }),
-  ),
-  ending(celFunc(rangeFunction, [DYN, INT], DYN, range)),
-]
+export const functions = once((): readonly CelFunc[] => {
+  const { CelScalar, celEnv, celFunc, celMethod, listType } = library()
+  const { BOOL, DYN, INT, STRING } = CelScalar
+  const list = listType(DYN)
+  return [
+    ...[...celEnv().funcs].map(paying),
+    paying(celFunc('_+_', [list, list], list, joined)),
+    ending(
+      celMethod('matches', STRING, [STRING], BOOL, function (pattern) {
+        return matches(this, pattern)
+      }),
+    ),
+    ending(celFunc(rangeFunction, [DYN, INT], DYN, range)),
+  ]
+})

@@ -1,14 +1,16 @@
-import { celEnv, isCelError, parse, plan } from '@bufbuild/cel'
+import type { plan } from '@bufbuild/cel'
 import { LRUCache } from 'lru-cache'
+import { once } from '../model/memo.ts'
 import { failed, fault, ok } from '../model/result.ts'
 import type { Result } from '../model/result.ts'
 import { checkCel } from './cel-check.ts'
 import type { CelCheck, CelFault } from './cel-check.ts'
 import { functions, withinCost } from './cel-cost.ts'
+import { library } from './cel-library.ts'
 import { weighLoops } from './cel-loops.ts'
-import { readsOf } from './cel-reads.ts'
+import { noReads, readsOf } from './cel-reads.ts'
 import type { HeaderReads } from './cel-reads.ts'
-import { bindings, plain } from './cel-values.ts'
+import { bindings, plain, textMember } from './cel-values.ts'
 import type { Subject } from './condition.ts'
 
 /*
@@ -33,7 +35,7 @@ export type CelPurpose = 'condition' | 'value'
 
 export const maxCelLength = 4096
 
-const environment = celEnv({ funcs: [...functions] })
+const environment = once(() => library().celEnv({ funcs: [...functions()] }))
 
 /** A thousand policies say `identity.subject`: what was compiled lately is not compiled again. A program keeps nothing of a request. */
 const lately = new LRUCache<string, Result<CelProgram>>({ max: 512 })
@@ -44,21 +46,33 @@ export function compileCel(source: string, purpose: CelPurpose): Result<CelProgr
     return failed([fault('bad-cel', [], `the expression is longer than ${maxCelLength} characters`)])
   }
   const key = `${purpose} ${source}`
-  const compiled = lately.get(key) ?? compileAnew(source, purpose)
+  const compiled = lately.get(key) ?? memberAlone(source, purpose) ?? compileAnew(source, purpose)
   lately.set(key, compiled)
   return compiled
+}
+
+/** `identity.subject` and its like are all the CEL that most policies have, and need neither a parser nor the library. */
+function memberAlone(source: string, purpose: CelPurpose): Result<CelProgram> | undefined {
+  const get = textMember(source)
+  if (get === undefined || purpose === 'condition') return undefined
+  const run = (subject: Subject): CelOutcome => {
+    const value = get(subject)
+    return value === undefined ? error(new Error('no such key')) : { kind: 'value', value }
+  }
+  return ok(Object.assign(run, { reads: { ...noReads, scheme: source === 'request.scheme' } }))
 }
 
 function compileAnew(source: string, purpose: CelPurpose): Result<CelProgram> {
   const faults = (found: readonly CelFault[]): Result<never> =>
     failed(found.map(({ offset, say, mend }) => fault('bad-cel', [], `${place(source, offset)}: ${say}`, mend)))
+  const { parse, plan } = library()
   try {
     const { expr, sourceInfo } = parse(source)
     const check = checkCel(expr, ({ id }) => sourceInfo?.positions[String(id)] ?? 0)
     const found = [...check.faults, ...resultFault(check, purpose)]
     if (found.length > 0) return faults(found)
     weighLoops(expr)
-    return ok(Object.assign(program(plan(environment, expr), check), { reads: readsOf(expr) }))
+    return ok(Object.assign(program(plan(environment(), expr), check), { reads: readsOf(expr) }))
   } catch (cause) {
     return faults([syntaxFault(cause)])
   }
@@ -92,6 +106,7 @@ function place(source: string, offset: number): string {
 }
 
 function program(run: ReturnType<typeof plan>, { uses, patterns }: CelCheck): (subject: Subject) => CelOutcome {
+  const { isCelError } = library()
   return (subject) => {
     try {
       const spent = withinCost(patterns, () => {

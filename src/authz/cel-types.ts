@@ -1,4 +1,5 @@
 import type { CelFunc } from '@bufbuild/cel'
+import { once } from '../model/memo.ts'
 import { functions } from './cel-cost.ts'
 
 /** The type of a part of an expression as far as it is known before anything runs; `dyn` where it is not. */
@@ -57,11 +58,11 @@ export interface Call {
   readonly args: readonly PartType[]
 }
 
-const byName: ReadonlyMap<string, readonly CelFunc[]> = Map.groupBy(functions, ({ name }) => name)
+const byName = once((): ReadonlyMap<string, readonly CelFunc[]> => Map.groupBy(functions(), ({ name }) => name))
 
 /** The type of a call's result, or why there is no such call. */
 export function resultOf({ name, target, args }: Call): PartType | string {
-  const known = byName.get(name)
+  const known = byName().get(name)
   if (known === undefined) return `there is no function "${name}"`
   const styled = known.filter((func) => (func.target === undefined) === (target === undefined))
   const fitting = styled.filter(

@@ -1,10 +1,11 @@
-import { isCelList, isCelMap, isCelUint } from '@bufbuild/cel'
 import type { CelInput } from '@bufbuild/cel'
 import type { Identity } from '../model/identity.ts'
 import { memo } from '../model/memo.ts'
 import type { AuthRequest } from '../model/request.ts'
 import { queryPairs } from '../model/target.ts'
 import { charge } from './cel-cost.ts'
+import { library } from './cel-library.ts'
+import { variables } from './cel-types.ts'
 import type { Subject } from './condition.ts'
 
 type Members = ReadonlyMap<string, CelInput>
@@ -52,6 +53,13 @@ const members: Readonly<Record<string, Readonly<Record<string, Getter>>>> = {
   },
 }
 
+/** How the text is found that an expression such as `identity.subject` names; undefined where it is anything else. */
+export function textMember(source: string): Getter | undefined {
+  const [root = '', field = '', ...more] = source.split('.')
+  const isText = more.length === 0 && variables.get(root)?.members?.get(field)?.name === 'string'
+  return isText ? members[root]?.[field] : undefined
+}
+
 /** Those that an expression uses; every root is there, with members or without. */
 const usedOf = memo((uses: ReadonlySet<string>) =>
   Object.entries(members).map(
@@ -95,6 +103,7 @@ function input(value: unknown, depth: number): CelInput {
 export function plain(value: unknown): unknown {
   charge(1)
   if (value === null || ['string', 'number', 'boolean', 'bigint'].includes(typeof value)) return value
+  const { isCelList, isCelMap, isCelUint } = library()
   if (isCelUint(value)) return value.value
   if (isCelList(value)) return [...value].map(plain)
   if (!isCelMap(value)) throw new Error('no header')

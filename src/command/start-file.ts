@@ -1,5 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+
+// An import of this module would evaluate all that it exports, also what Node itself loads late.
+const { existsSync, readFileSync } = process.getBuiltinModule('node:fs')
 
 /** `start.ts` and what it needs, put into few files: finding and reading six hundred takes longer than running them. */
 export interface StartFile {

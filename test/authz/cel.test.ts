@@ -43,6 +43,34 @@ function refusals(source: string, purpose: CelPurpose = 'condition'): readonly s
 const missing = 'CEL: a member is missing'
 const tooCostly = 'CEL: costs too much'
 
+describe('a member by itself', () => {
+  const texts = ['method', 'scheme', 'host', 'path'].map((field) => `request.${field}`)
+  texts.push('identity.subject', 'identity.method', 'identity.issuer', 'rule.namespace', 'rule.route', 'rule.name')
+  const subjects = [
+    ada,
+    subject(),
+    subject({ request: { method: 'get', target: '*', authority: '' } }),
+    subject({ identity: { subject: '', method: 'guest' } }),
+  ]
+  const compiled = (source: string, purpose: CelPurpose) => compileCel(source, purpose)
+
+  it.each(texts)('%s is what the library makes of it', (source) => {
+    const [own, theirs] = [compiled(source, 'value'), compiled(` ${source}`, 'value')]
+    if (!own.ok || !theirs.ok) throw new Error(`${source} is refused`)
+    expect(own.value.reads).toEqual(theirs.value.reads)
+    for (const one of subjects) expect(own.value(one)).toEqual(theirs.value(one))
+  })
+
+  it.each(['identity.', 'identity.nobody', 'nobody.subject', 'identity.subject.', '__proto__.subject', ''])(
+    '%j is none, and refused as ever',
+    (source) => expect(refusals(source, 'value')).not.toEqual([]),
+  )
+
+  it.each(texts)('%s is no condition', (source) =>
+    expect(refusals(source)).toEqual([expect.stringMatching(/the result is a string, not a bool/)]),
+  )
+})
+
 describe('which headers an expression looks at', () => {
   const nothing = { names: [], others: false, scheme: false }
   it.each([

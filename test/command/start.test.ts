@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { startPackages } from '../../deploy/start-packages.ts'
+import { celPackages, startPackages } from '../../deploy/start-packages.ts'
 import { usableStartFile } from '../../src/command/start-file.ts'
 import type { StartFile } from '../../src/command/start-file.ts'
 import { guest, policy, root, secret, startChild } from '../security/child.ts'
@@ -59,6 +59,15 @@ describe('a start loads what its policies need', () => {
   it('and nothing else where they need nobody and there is no decision log', async () => {
     expect(await loadedBy(await policies('plain', tokens + guest('open')), '--decision-log=off')).toEqual(startPackages)
   })
+  it('the library of expressions where one is more than the name of a member', async () => {
+    const conditioned = policy(
+      'conditioned',
+      `guest: { subject: visitor }\nauthorization: [{ cel: 'request.path != "/x"' }]`,
+    )
+    expect(await loadedBy(await policies('conditioned', conditioned), '--decision-log=off')).toEqual(
+      [...startPackages, ...celPackages].toSorted(),
+    )
+  })
   it('the client of remote key sets where one is named', async () => {
     const remote = policy(
       'remote',
@@ -95,7 +104,7 @@ describe('the start file', () => {
 
   it('holds the packages of a plain start, is what a start runs, and is the same to the byte, built twice', async () => {
     const [one, two] = [await built('one'), await built('two')]
-    expect(Object.keys((await told(one))?.packages ?? {})).toEqual(startPackages)
+    expect(Object.keys((await told(one))?.packages ?? {})).toEqual([...startPackages, ...celPackages].toSorted())
     const names = (await readdir(join(one, 'start'))).toSorted()
     expect((await readdir(join(two, 'start'))).toSorted()).toEqual(names)
     for (const file of [...names.map((name) => `start/${name}`), 'command/start-file.js'])
@@ -105,6 +114,13 @@ describe('the start file', () => {
     await rm(join(one, 'start'), { recursive: true })
     expect((await node(join(one, 'main.js'), '--version')).stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
     expect((await node(join(two, 'main.js'), 'check', 'policies')).stdout).toContain('rules protected')
+    const conditions = await policies(
+      'conditions',
+      policy('one', `guest: { subject: visitor }\nauthorization: [{ cel: 'true' }]`),
+    )
+    expect((await node(join(two, 'main.js'), 'check', conditions)).stdout).toContain('1 rule protected')
+    await writeFile(join(two, 'start/cel.cjs'), 'throw new Error("the file of expressions")')
+    await expect(node(join(two, 'main.js'), 'check', conditions)).rejects.toThrow('the file of expressions')
     const hashed = execute('sh', [
       '-c',
       `echo a-password | "$0" "$1" hash password`,
