@@ -33,6 +33,7 @@ export interface Surroundings {
 /** Runs the command line to its end; gives the exit code. Throws UsageError for what the caller has to change. */
 export async function program(around: Surroundings): Promise<number> {
   const result = { code: 0 }
+  if (around.args[0] !== 'serve') around.output.on('error', readNoFurther)
   const root = commands(around, (code) => (result.code = code))
   try {
     await root.parseAsync(withEnvironment(around), { from: 'user' })
@@ -42,6 +43,11 @@ export async function program(around: Surroundings): Promise<number> {
     if (!(cause instanceof CommanderError)) throw cause
     return cause.exitCode === 0 ? 0 : 2
   }
+}
+
+/** Whoever reads no further, as `head` does, has seen enough. For a server it is a fault: nobody reads its decisions any more. */
+function readNoFurther(cause: NodeJS.ErrnoException): void {
+  if (cause.code !== 'EPIPE') throw cause
 }
 
 /** Settings from the environment go before those of the command line, so that the latter win. */

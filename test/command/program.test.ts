@@ -1,9 +1,10 @@
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { verify } from '@node-rs/argon2'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { run } from '../support/command.ts'
@@ -192,6 +193,18 @@ describe('check', () => {
       type: 'object',
       properties: { spec: { properties: { targetRefs: { type: 'array' } } } },
     })
+  })
+})
+
+describe('a reader that has seen enough', () => {
+  it.each([
+    ['check', 1],
+    ['crd', 0],
+  ])('ends %s with nothing but its exit code', async (command, code) => {
+    const args = command === 'check' ? [command, directory] : [command]
+    const script = `{ "$0" src/main.ts "$@"; echo $? >&2; } | true`
+    const { stderr } = await promisify(execFile)('sh', ['-c', script, process.execPath, ...args])
+    expect(stderr).toBe(`${code}\n`)
   })
 })
 
