@@ -12,7 +12,13 @@ export const gatewayGroup = 'gateway.networking.k8s.io'
 
 const objectNames = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/
 const longestName = 253
-const objectName = z.string().regex(objectNames, 'is not a Kubernetes object name').max(longestName)
+const objectName = z
+  .string()
+  .regex(
+    objectNames,
+    'is not a Kubernetes object name: lower-case letters and digits, with hyphens and dots between them',
+  )
+  .max(longestName)
 
 /** What the schema takes for the name of an object. */
 export const isObjectName = (value: unknown): value is string =>
