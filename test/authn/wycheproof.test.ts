@@ -1,3 +1,4 @@
+import { createPublicKey } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { candidates, readKeySet } from '../../src/authn/jwk-set.ts'
@@ -14,6 +15,15 @@ interface Vector {
   readonly jws?: unknown
 }
 type Keys = Readonly<Record<string, unknown>>
+interface SignatureGroup {
+  readonly publicKeyPem: string
+  readonly tests: readonly {
+    readonly tcId: number
+    readonly msg: string
+    readonly sig: string
+    readonly result: string
+  }[]
+}
 interface Group {
   readonly comment: string
   readonly public?: Keys
@@ -21,10 +31,10 @@ interface Group {
   readonly tests: readonly Vector[]
 }
 
-const file = (name: string): readonly Group[] => {
-  const text = readFileSync(new URL(`../vectors/wycheproof/${name}.json`, import.meta.url), 'utf8')
-  return (JSON.parse(text) as { testGroups: readonly Group[] }).testGroups
-}
+const file = (name: string): { readonly testGroups: unknown } =>
+  JSON.parse(readFileSync(new URL(`../vectors/wycheproof/${name}.json`, import.meta.url), 'utf8')) as {
+    testGroups: unknown
+  }
 
 /** Our way of verifying, from the text of a token and of a key set, as the `jwt` method goes it; claims aside. */
 async function accepts(jws: string, keySet: string): Promise<boolean> {
@@ -47,7 +57,9 @@ interface Case extends Vector {
 }
 
 const casesOf = (name: string): readonly Case[] =>
-  file(name).flatMap((group) => group.tests.filter(({ jws }) => jws !== undefined).map((test) => ({ ...test, group })))
+  (file(name).testGroups as readonly Group[]).flatMap((group) =>
+    group.tests.filter(({ jws }) => jws !== undefined).map((test) => ({ ...test, group })),
+  )
 
 /** Ids whose answer differs from the label. */
 async function disagreements(cases: readonly Case[]): Promise<readonly number[]> {
@@ -88,6 +100,28 @@ describe('Wycheproof json_web_signature_test (JWT-07, JWT-09, JWT-14, JWT-36, JW
   it('refuses the six labels that say valid of what two readers could read differently', async () => {
     const excluded = cases.filter(({ tcId }) => notFollowed.has(tcId))
     expect(await disagreements(excluded)).toEqual([346, 347, 350, 351, 367, 370, 372, 373])
+  })
+})
+
+describe('Wycheproof ecdsa_secp256r1_sha256_p1363_test: numbers of every size and form (JWT-07)', () => {
+  it('agrees with 262 of 262 labels, 89 of which are invalid', async () => {
+    const groups = file('ecdsa_secp256r1_sha256_p1363_test').testGroups as readonly SignatureGroup[]
+    const wrong: number[] = []
+    const labels: string[] = []
+    for (const { publicKeyPem, tests } of groups) {
+      const key = createPublicKey(publicKeyPem)
+      const keys = [{ kid: undefined, algorithms: ['ES256'], key, print: '' }] as const
+      for (const { tcId, msg, sig, result } of tests) {
+        const [signed, signature] = [Buffer.from(msg, 'hex'), Buffer.from(sig, 'hex')]
+        const header = { alg: 'ES256', kid: undefined, typ: undefined }
+        const jws = { text: '', header, payload: new Uint8Array(), signed, signature }
+        const found = await verifyingKey(jws, 'ES256', keys)
+        if ((found !== undefined) !== (result === 'valid')) wrong.push(tcId)
+        labels.push(result)
+      }
+    }
+    expect(wrong).toEqual([])
+    expect([labels.length, labels.filter((one) => one === 'invalid').length]).toEqual([262, 89])
   })
 })
 
