@@ -69,16 +69,20 @@ const ecdsa =
 
 /** `SEQUENCE { INTEGER r, INTEGER s }` (RFC 3279 §2.2.3) of two numbers of so many octets behind each other. */
 function derSignature(signature: Uint8Array, size: number): Uint8Array {
-  const numbers = [...derInteger(signature.subarray(0, size)), ...derInteger(signature.subarray(size))]
-  return Uint8Array.of(0x30, numbers.length, ...numbers)
+  const [r, s] = [derInteger(signature.subarray(0, size)), derInteger(signature.subarray(size))]
+  return Buffer.concat([Uint8Array.of(0x30, r.length + s.length), r, s])
 }
 
 /** No zeros before the number, but one where its first bit would be taken for a sign. */
-function derInteger(bytes: Uint8Array): readonly number[] {
-  const first = bytes.findIndex((one) => one !== 0)
-  const shortest = first === -1 ? [0] : bytes.subarray(first)
-  const digits = (shortest[0] ?? 0) < 0x80 ? [...shortest] : [0, ...shortest]
-  return [0x02, digits.length, ...digits]
+function derInteger(bytes: Uint8Array): Uint8Array {
+  let first = 0
+  while (first < bytes.length - 1 && bytes[first] === 0) first += 1
+  const sign = (bytes[first] ?? 0) < 0x80 ? 0 : 1
+  const integer = Buffer.alloc(2 + sign + bytes.length - first)
+  integer[0] = 0x02
+  integer[1] = integer.length - 2
+  integer.set(bytes.subarray(first), 2 + sign)
+  return integer
 }
 
 /** RFC 7518 §3.2. */
