@@ -2,7 +2,7 @@ import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { rolldown } from 'rolldown'
-import type { OutputChunk, Plugin, RolldownOptions, OutputOptions } from 'rolldown'
+import type { OutputChunk, OutputOptions, Plugin, RolldownOptions } from 'rolldown'
 import { celPackages, startPackages } from './start-packages.ts'
 
 /*
@@ -16,10 +16,13 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const dist = resolve(process.argv[2] ?? join(root, 'dist'))
 const folder = join(dist, 'start')
 
-const isApart = (id: string): boolean => {
-  const name = /^(?:@[^/]+\/)?[^./][^/]*/.exec(id)?.[0]
-  return name !== undefined && !startPackages.includes(name) && !celPackages.includes(name)
-}
+/** Of each file: what belongs to the one is never in the other too. */
+const isApart =
+  (packages: readonly string[]) =>
+  (id: string): boolean => {
+    const name = /^(?:@[^/]+\/)?[^./][^/]*/.exec(id)?.[0]
+    return name !== undefined && !packages.includes(name)
+  }
 
 /** Where a package is found that `src/authz/cel-library.ts` asks for once there is an expression. */
 const celFile = 'cel.cjs'
@@ -83,7 +86,7 @@ const groups = [
 ]
 
 async function written(input: RolldownOptions, form: OutputOptions): Promise<readonly OutputChunk[]> {
-  const bundle = await rolldown({ ...input, cwd: dirname(dist), platform: 'node', external: isApart })
+  const bundle = await rolldown({ ...input, cwd: dirname(dist), platform: 'node' })
   const comments = { legal: true, annotation: false, jsdoc: false }
   const { output } = await bundle.write({ ...form, dir: folder, comments })
   await bundle.close()
@@ -95,13 +98,17 @@ const chunks = [
   ...(await written(
     {
       input: { start: join(dist, 'command/start.js') },
+      external: isApart(startPackages),
       plugins: [places, builtins],
       // What `check` loads when it is asked for, serving has anyway.
       checks: { ineffectiveDynamicImport: false },
     },
     { format: 'esm', entryFileNames: '[name].js', chunkFileNames: '[name].js', codeSplitting: { groups } },
   )),
-  ...(await written({ input: '@bufbuild/cel' }, { format: 'cjs', entryFileNames: celFile })),
+  ...(await written(
+    { input: '@bufbuild/cel', external: isApart(celPackages) },
+    { format: 'cjs', entryFileNames: celFile },
+  )),
 ]
 for (const { code, fileName } of chunks) writeFileSync(join(folder, fileName), inAscii(fileName, code))
 const file = join(dist, 'command/start-file.js')

@@ -110,7 +110,7 @@ const quickly: Readonly<Record<SignatureAlgorithm, Quick | undefined>> = {
   Ed25519: undefined,
 }
 
-/** The time of an RSA check grows with the square of the modulus, and with the length of the exponent. */
+/** Of the curves P-256 alone. The time of an RSA check grows with the square of the modulus, and with the length of the exponent. */
 const isQuick = memo(({ type, asymmetricKeyType, asymmetricKeyDetails: of = {} }: KeyObject): boolean => {
   if (type === 'secret') return true
   if (asymmetricKeyType === 'ec') return of.namedCurve === 'prime256v1'

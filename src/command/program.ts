@@ -33,7 +33,7 @@ export interface Surroundings {
 /** Runs the command line to its end; gives the exit code. Throws UsageError for what the caller has to change. */
 export async function program(around: Surroundings): Promise<number> {
   const result = { code: 0 }
-  if (around.args[0] !== 'serve') around.output.on('error', readNoFurther)
+  around.output.on('error', readNoFurther)
   const root = commands(around, (code) => (result.code = code))
   try {
     await root.parseAsync(withEnvironment(around), { from: 'user' })
@@ -45,7 +45,7 @@ export async function program(around: Surroundings): Promise<number> {
   }
 }
 
-/** Whoever reads no further, as `head` does, has seen enough. For a server it is a fault: nobody reads its decisions any more. */
+/** Whoever reads no further, as `head` does, has seen enough. */
 function readNoFurther(cause: NodeJS.ErrnoException): void {
   if (cause.code !== 'EPIPE') throw cause
 }
@@ -115,6 +115,7 @@ function addServe(root: Command, around: Surroundings, exit: (code: number) => v
   command.action(async (dir: string, settings: Settings) => {
     const outdated = outdatedNode(around.node)
     if (outdated !== undefined && !settings.allowOldNode) throw new UsageError(outdated)
+    around.output.off('error', readNoFurther) // of a server nobody would read the decisions any more
     const process = {
       say: (line: string) => void around.messages.write(`${line}\n`),
       onStop: (stop: (signal: Signal) => void) => onStop(around, stop),

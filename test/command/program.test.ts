@@ -200,8 +200,10 @@ describe('a reader that has seen enough', () => {
   it.each([
     ['check', 1],
     ['crd', 0],
+    ['serve', 0],
   ])('ends %s with nothing but its exit code', async (command, code) => {
-    const args = command === 'check' ? [command, directory] : [command]
+    const more = { check: [directory], crd: [], serve: ['--help'] }[command] ?? []
+    const args = [command, ...more]
     const script = `{ "$0" src/main.ts "$@"; echo $? >&2; } | true`
     const { stderr } = await promisify(execFile)('sh', ['-c', script, process.execPath, ...args])
     expect(stderr).toBe(`${code}\n`)
